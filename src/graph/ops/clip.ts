@@ -1,0 +1,37 @@
+import { elementwiseFlow } from "../channels.ts";
+import type { OpContext, OpDefinition } from "../op.ts";
+import { mapOne } from "./support/elementwise.ts";
+import { operandOf, optionalScalar, refuse, typed } from "./support/operands.ts";
+
+/** Bounds of a Clip; infinite where left out. Where min > max every element becomes max. */
+export function clipBounds(c: OpContext): readonly [number, number] {
+  return [
+    optionalScalar(c, 1, "min") ?? Number.NEGATIVE_INFINITY,
+    optionalScalar(c, 2, "max") ?? Number.POSITIVE_INFINITY,
+  ];
+}
+
+/** y = min(max(x, min), max). */
+export const clip: OpDefinition = {
+  name: "Clip",
+  inputs: [1, 3],
+  outputs: [1, 1],
+  attributes: {},
+  hostInputs: [1, 2],
+  infer(c) {
+    const x = operandOf(c, 0, "number");
+    for (const i of [1, 2]) {
+      const bound = c.inputs[i];
+      if (bound && bound.dtype !== x.dtype) {
+        refuse(c, "E_GRAPH", `input ${i} is ${bound.dtype}, but the data is ${x.dtype}. Add a Cast.`);
+      }
+    }
+    clipBounds(c);
+    return [typed(c, x.dtype, x.shape)];
+  },
+  reference(c, [x], [type]) {
+    const [low, high] = clipBounds(c);
+    return [mapOne(x!, type!, (v) => Math.min(Math.max(v, low), high))];
+  },
+  channels: elementwiseFlow,
+};

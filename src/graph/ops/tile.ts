@@ -1,0 +1,42 @@
+import { zeros } from "../../tensor/host-tensor.ts";
+import { checkedMul, rowStrides } from "../../tensor/shape.ts";
+import type { OpDefinition } from "../op.ts";
+import { hostInts, operand, refuse, typed } from "./support/operands.ts";
+import { forEachOffset, stridedStore } from "./support/strided.ts";
+
+/** The input repeated `repeats[d]` times along every axis d. */
+export const tile: OpDefinition = {
+  name: "Tile",
+  inputs: [2, 2],
+  outputs: [1, 1],
+  attributes: {},
+  hostInputs: [1],
+  infer(c) {
+    const x = operand(c, 0);
+    const repeats = hostInts(c, 1, "repeats");
+    if (repeats.length !== x.shape.length || repeats.some((r) => r < 0)) {
+      refuse(
+        c,
+        "E_SHAPE",
+        `repeats [${repeats}] do not fit a tensor of rank ${x.shape.length}; one count from 0 per axis is needed.`,
+      );
+    }
+    return [
+      typed(
+        c,
+        x.dtype,
+        x.shape.map((d, i) => checkedMul(d, repeats[i]!)),
+      ),
+    ];
+  },
+  reference(c, [x], [type]) {
+    const out = zeros(type!.shape, x!.dtype);
+    const strides = rowStrides(type!.shape);
+    const perTile = strides.map((s, d) => s * x!.shape[d]!);
+    if (out.data.length === 0) return [out];
+    forEachOffset(hostInts(c, 1, "repeats"), [0], [perTile], (_, [start]) =>
+      stridedStore(out, start!, strides, x!),
+    );
+    return [out];
+  },
+};
