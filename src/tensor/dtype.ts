@@ -50,7 +50,9 @@ export function viewBytes(dtype: DType, bytes: Uint8Array, byteOffset: number, l
   const { array, bytes: width } = table[dtype];
   const absolute = bytes.byteOffset + byteOffset;
   if (absolute % width === 0) return new array(bytes.buffer, absolute, length);
-  return new array(bytes.slice(byteOffset, byteOffset + length * width).buffer as ArrayBuffer, 0, length);
+  // Not bytes.slice(): Node's Buffer overrides it with one that shares the memory instead of copying it.
+  const copy = new Uint8Array(bytes.subarray(byteOffset, byteOffset + length * width));
+  return new array(copy.buffer, 0, length);
 }
 
 /** The dtype a bare array stands for; `Uint8Array` means u8, so a bool tensor names its dtype. */
