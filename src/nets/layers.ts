@@ -1,5 +1,6 @@
 import { type GraphBuilder, graphBuilder } from "../graph/builder.ts";
 import type { Graph } from "../graph/graph.ts";
+import { metadataKeys } from "../graph/metadata.ts";
 import { scalar } from "../tensor/host-tensor.ts";
 import type { NetOptions } from "./options.ts";
 import { type Parameters, parametersOf } from "./parameters.ts";
@@ -95,7 +96,7 @@ export function layersOf(
     shortcutA: (name, x, out, added) => padShortcut(b, p, options, name, x, out, added),
     build() {
       p.finish(net);
-      b.metadata("secateur.arch", net);
+      b.metadata(metadataKeys.arch, net);
       return b.build();
     },
   };

@@ -1,11 +1,5 @@
+import type { Preprocessing } from "../graph/metadata.ts";
 import { findArch } from "./arches.ts";
-
-/** How a byte image becomes the input: (byte · scale − mean[c]) / std[c] per channel c. */
-export interface Preprocessing {
-  readonly scale: number;
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-}
 
 const imagenet: Preprocessing = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 /** The scale of the LeNets of Dynamic Network Surgery: 1/256, not 1/255. */
@@ -15,7 +9,7 @@ const digits: Preprocessing = { scale: 1 / 16, mean: [0], std: [1] };
 const plain: Preprocessing = { scale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] };
 
 /**
- * The default preprocessing of a net on a data set ("mnist", "glyphs", "digits", "cifar10", "imagenet"); without a data set, of
+ * The default preprocessing, (byte · scale − mean[c]) / std[c] per channel c, of a net on a data set ("mnist", "glyphs", "digits", "cifar10", "imagenet"); without a data set, of
  * the one the net is meant for. What a model carries in its metadata goes before it.
  */
 export function preprocessingFor(arch?: string, dataset?: string): Preprocessing {
