@@ -2,6 +2,7 @@ import type { Node } from "../graph/graph.ts";
 import type { HostArray } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
+import type { Activation } from "./activation.ts";
 import type { KernelName } from "../shader/sources.gen.ts";
 
 /**
@@ -59,6 +60,8 @@ export interface LowerContext {
   readonly inputs: readonly (View | undefined)[];
   /** `undefined` for an output that nobody reads and the node leaves out. */
   readonly outputs: readonly (View | undefined)[];
+  /** To apply to the first output before it is stored; code 0 unless the lowering says that it fuses activations. */
+  readonly activation: Activation;
   /** Value of input `i` where it is a constant of the compiled graph. */
   constant(i: number): HostTensor | undefined;
   /** Uploads data once, at compile time. f64 and f16 arrays are converted to f32, i64 and small ints to i32. */
@@ -73,5 +76,7 @@ export interface Lowering {
   readonly ops: readonly string[];
   /** "any": works from the strides of its views. "rows": needs every operand contiguous row-major. */
   readonly layout: "any" | "rows";
+  /** Does it apply `context.activation` itself? */
+  readonly fusesActivation?: boolean;
   lower(context: LowerContext): void;
 }

@@ -1,0 +1,120 @@
+import { writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import type { Command } from "commander";
+import { SecateurError, UsageError } from "../errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { openGpuInNode } from "../gpu/dawn.ts";
+import { parsePlan, type Plan } from "../plan/plan.ts";
+import { readFileSync } from "node:fs";
+
+/** Options that every command takes. */
+export interface CommonOptions {
+  readonly json?: string;
+  readonly seed: number;
+  readonly adapter: "any" | "hardware" | "software";
+  readonly plan?: string;
+  readonly quiet?: boolean;
+}
+
+export function addCommonOptions(command: Command): Command {
+  return command
+    .option("--json <file>", "also write the result as JSON (a file: the GPU library prints on standard output)")
+    .option("--seed <n>", "seed of everything random", wholeNumber("--seed"), 1)
+    .option("--adapter <kind>", "any, hardware or software", oneOf("--adapter", ["any", "hardware", "software"]), "any")
+    .option("--plan <plan>", "measured, estimated, dense, csr, block, or the file of a saved plan")
+    .option("--quiet", "no progress and no table, only errors");
+}
+
+/** A parser of whole numbers for commander, refusing with exit code 2. */
+export const wholeNumber =
+  (name: string, min = 0) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < min) {
+      throw new UsageError(`${name} is "${text}"; a whole number from ${min} is needed.`);
+    }
+    return value;
+  };
+
+export const fraction =
+  (name: string) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= 0 && value < 1)) {
+      throw new UsageError(`${name} is "${text}"; a number from 0 to below 1 is needed (0.9 removes 90 %).`);
+    }
+    return value;
+  };
+
+export const numbers =
+  (name: string) =>
+  (text: string): number[] => {
+    const values = text.split(",").map(Number);
+    if (values.some((v) => !Number.isFinite(v)) || text.trim() === "") {
+      throw new UsageError(`${name} is "${text}"; numbers separated by commas are needed.`);
+    }
+    return values;
+  };
+
+export const oneOf =
+  <T extends string>(name: string, allowed: readonly T[]) =>
+  (text: string): T => {
+    if (!(allowed as readonly string[]).includes(text)) {
+      throw new UsageError(`${name} is "${text}"; use one of ${allowed.join(", ")}.`);
+    }
+    return text as T;
+  };
+
+const planModes = ["measured", "estimated", "dense", "csr", "block"] as const;
+
+/** The plan option of a command: a mode, or a plan read from a file. */
+export function planOption(
+  text: string | undefined,
+  fallback: (typeof planModes)[number],
+): (typeof planModes)[number] | Plan {
+  if (text === undefined) return fallback;
+  const mode = planModes.find((m) => m === text);
+  if (mode) return mode;
+  let json: string;
+  try {
+    json = readFileSync(text, "utf8");
+  } catch {
+    throw new UsageError(`--plan is "${text}", which is neither one of ${planModes.join(", ")} nor a file that can be read.`);
+  }
+  return parsePlan(json);
+}
+
+/** Opens the GPU for the time of `work` and disposes it whatever happens. */
+export async function withGpu<T>(options: CommonOptions, work: (gpu: Gpu) => Promise<T>): Promise<T> {
+  const gpu = await openGpuInNode({ adapter: options.adapter });
+  try {
+    return await work(gpu);
+  } finally {
+    gpu.dispose();
+  }
+}
+
+/** Writes a file whole or not at all: into a temporary neighbour first, then renamed. */
+export function writeWhole(path: string, content: string | Uint8Array): void {
+  const target = resolve(path);
+  const temporary = `${target}.${process.pid}.tmp`;
+  try {
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(temporary, content);
+    renameSync(temporary, target);
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SecateurError("E_IO", `cannot write ${path}: ${why}.`, { file: path }, { cause });
+  }
+}
+
+export function writeJson(options: CommonOptions, value: unknown): void {
+  if (options.json !== undefined) writeWhole(options.json, `${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+/** Prints results on standard output unless --quiet. */
+export function print(options: CommonOptions, text: string): void {
+  if (!options.quiet) process.stdout.write(`${text}\n`);
+}

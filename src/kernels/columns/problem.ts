@@ -1,0 +1,124 @@
+import type { Activation } from "../activation.ts";
+import type { View } from "../lowering.ts";
+
+/**
+ * One product of constant (or variable) weights with columns of x: what Conv, Gemm and MatMul become. The weight is
+ * [groups * rowsPerGroup, k]; tap t of a column reads x at the column's base + taps[t], within the column's group.
+ */
+export interface ColumnsProblem {
+  readonly label: string;
+  readonly groups: number;
+  readonly rowsPerGroup: number;
+  readonly k: number;
+  /** Offsets into x of the K entries of a row, in words; the first tap of pixel 0 is at `xBase`. */
+  readonly taps: Uint32Array;
+  /** Output pixels: depth, height, width (1 where the op has fewer dimensions). */
+  readonly out: readonly [number, number, number];
+  /** Images, unpadded. */
+  readonly batch: number;
+  /** Words from the buffer's start to the first tap of output pixel 0, image 0. */
+  readonly xBase: number;
+  /** Words of x per step of an output pixel along depth, height and width. */
+  readonly xSteps: readonly [number, number, number];
+  /** Words of x between two groups. */
+  readonly xGroup: number;
+  readonly y: PixelGrid;
+  readonly residual?: PixelGrid;
+  readonly activation: Activation;
+}
+
+/** Where output pixels lie: words of channel 0's first pixel, per channel, and per pixel along depth, height, width. */
+export interface PixelGrid {
+  readonly base: number;
+  readonly channel: number;
+  readonly steps: readonly [number, number, number];
+}
+
+/** The grid of a view in columns layout whose channel axis is `channelAxis`; `pixels` are the axes that count pixels. */
+export function pixelGrid(view: View, channelAxis: number, pixels: readonly number[]): PixelGrid {
+  const steps: [number, number, number] = [0, 0, 0];
+  const shift = 3 - pixels.length;
+  for (const [i, axis] of pixels.entries()) steps[shift + i] = view.strides[axis]!;
+  return { base: view.offset, channel: view.strides[channelAxis]!, steps };
+}
+
+/** Multiply-adds of the dense product. */
+export const problemMacs = (p: ColumnsProblem): number =>
+  p.groups * p.rowsPerGroup * p.k * p.out[0] * p.out[1] * p.out[2] * p.batch;
+
+/** How the columns of a problem are cut into loads. */
+export interface ColumnCut {
+  /** Words per load: 4 when every column quad is contiguous and aligned in x, y and residual, else 1. */
+  readonly unit: 1 | 4;
+  /** Loads per pixel. */
+  readonly inner: number;
+  readonly out: readonly [number, number, number];
+  readonly columns: number;
+}
+
+/**
+ * Columns as vec4s where that is legal: over four images when the batch is padded to fours, or, for a single image whose
+ * pixels lie one after the other in x, y and residual alike (1x1 without halo), over four pixels of the padded plane.
+ */
+export function cutColumns(p: ColumnsProblem): readonly ColumnCut[] {
+  const pixels = p.out[0] * p.out[1] * p.out[2];
+  const scalar: ColumnCut = { unit: 1, inner: p.batch, out: p.out, columns: pixels * p.batch };
+  const aligned = (n: number): boolean => n % 4 === 0;
+  const grids = p.residual ? [p.y, p.residual] : [p.y];
+  const planes =
+    aligned(p.xBase) &&
+    aligned(p.xGroup) &&
+    p.taps.every(aligned) &&
+    grids.every((g) => aligned(g.base) && aligned(g.channel));
+  if (!planes) return [scalar];
+  if (p.batch > 1) {
+    const steps = [...p.xSteps, ...grids.flatMap((g) => g.steps)];
+    if (!steps.every(aligned)) return [scalar];
+    const inner = Math.ceil(p.batch / 4);
+    return [{ unit: 4, inner, out: p.out, columns: pixels * inner }, scalar];
+  }
+  const flat = (steps: readonly [number, number, number]): boolean =>
+    (p.out[2] === 1 || steps[2] === 1) &&
+    (p.out[1] === 1 || steps[1] === p.out[2]) &&
+    (p.out[0] === 1 || steps[0] === p.out[1] * p.out[2]);
+  if (pixels < 4 || !flat(p.xSteps) || !grids.every((g) => flat(g.steps))) return [scalar];
+  // The last quad may run into the padding of its plane, which place() rounds up to whole quads.
+  const inner = Math.ceil(pixels / 4);
+  return [{ unit: 4, inner, out: [1, 1, 1], columns: inner }, scalar];
+}
+
+/** The fields of the `Columns` uniform of shaders/lib/columns.wgsl. */
+export function columnsParams(
+  p: ColumnsProblem,
+  cut: ColumnCut,
+  blocksPerGroup: number,
+): Record<string, number> {
+  const u = cut.unit;
+  const r = p.residual ?? p.y;
+  return {
+    columns: cut.columns,
+    inner: cut.inner,
+    out_w: cut.out[2],
+    out_h: cut.out[1],
+    x_base: p.xBase / u,
+    x_d: Math.floor(p.xSteps[0] / u),
+    x_h: Math.floor(p.xSteps[1] / u),
+    x_w: Math.floor(p.xSteps[2] / u),
+    x_group: p.xGroup / u,
+    y_base: p.y.base / u,
+    y_channel: p.y.channel / u,
+    y_d: Math.floor(p.y.steps[0] / u),
+    y_h: Math.floor(p.y.steps[1] / u),
+    y_w: Math.floor(p.y.steps[2] / u),
+    r_base: r.base / u,
+    r_channel: r.channel / u,
+    r_d: Math.floor(r.steps[0] / u),
+    r_h: Math.floor(r.steps[1] / u),
+    r_w: Math.floor(r.steps[2] / u),
+    blocks_per_group: blocksPerGroup,
+    rows_per_group: p.rowsPerGroup,
+    k: p.k,
+    act_a: p.activation.a,
+    act_b: p.activation.b,
+  };
+}

@@ -1,0 +1,78 @@
+import { findLowering } from "../kernels/ops/index.ts";
+import { type ColumnsLayout, type Halo, type Layout, middleAxes, rowsLayout } from "../kernels/layout.ts";
+import { isFloat } from "../tensor/dtype.ts";
+import { sizeOf } from "../tensor/shape.ts";
+import type { ColumnsStep, Program, Step } from "./program.ts";
+
+/** Where every value of a program lies in memory, and in which layout each step wants its operands. */
+export interface Layouts {
+  /** The layout in which a value is produced. */
+  readonly of: (value: string) => Layout;
+  /** The layout in which `step` reads operand `i` of its node. */
+  readonly wanted: (step: Step, value: string) => Layout;
+}
+
+/**
+ * Columns steps read and write columns; other steps follow the layout of what they read if their lowering works from
+ * strides, else they get rows. A value that a padded convolution reads carries that padding as a halo of zeros, so its
+ * producer writes straight into place.
+ */
+export function assignLayouts(program: Program): Layouts {
+  const halos = neededHalos(program);
+  const produced = new Map<string, Layout>();
+  const of = (value: string): Layout => produced.get(value) ?? rowsLayout;
+  const columns = (value: string, channelAxis: number): ColumnsLayout => ({
+    kind: "columns",
+    channelAxis,
+    halo: halos.get(`${value} ${channelAxis}`) ?? middleAxes(rankOf(program, value), channelAxis).map(() => [0, 0] as const),
+  });
+  const wanted = (step: Step, value: string): Layout => {
+    if (step.kind === "columns") {
+      if (value === step.input || value === step.residual) return columns(value, step.channelAxis);
+      return rowsLayout;
+    }
+    const lowering = findLowering(step.node.op)!;
+    return lowering.layout === "rows" ? rowsLayout : of(value);
+  };
+  for (const step of program.steps) {
+    if (step.kind === "columns") {
+      produced.set(step.output, columns(step.output, step.channelAxis));
+      continue;
+    }
+    const leader = step.node.inputs.map(of).find((l) => l.kind === "columns");
+    const strided = findLowering(step.node.op)?.layout === "any";
+    for (const [i, name] of step.node.outputs.entries()) {
+      const value = i === 0 ? step.output : name;
+      if (value === "") continue;
+      const type = program.types.get(value)!;
+      const follows = leader && strided && isFloat(type.dtype) && type.shape.length >= 2 && sizeOf(type.shape) > 0;
+      if (!follows) continue;
+      const axis = (leader as ColumnsLayout).channelAxis;
+      produced.set(value, columns(value, axis < type.shape.length ? axis : 1));
+    }
+  }
+  return { of, wanted };
+}
+
+const rankOf = (program: Program, value: string): number => program.types.get(value)!.shape.length;
+
+/** Per value and channel axis, the largest padding that any convolution reading it wants. */
+function neededHalos(program: Program): Map<string, Halo[]> {
+  const halos = new Map<string, Halo[]>();
+  for (const step of program.steps) {
+    if (step.kind !== "columns") continue;
+    const key = `${step.input} ${step.channelAxis}`;
+    const pads = padsOf(step, rankOf(program, step.input));
+    const known = halos.get(key);
+    halos.set(
+      key,
+      pads.map(([a, b], i) => [Math.max(a, known?.[i]?.[0] ?? 0), Math.max(b, known?.[i]?.[1] ?? 0)] as const),
+    );
+  }
+  return halos;
+}
+
+function padsOf(step: ColumnsStep, rank: number): Halo[] {
+  if (step.window.pads.length === rank - 2) return step.window.pads.map(([a, b]) => [a, b] as const);
+  return middleAxes(rank, step.channelAxis).map(() => [0, 0] as const);
+}

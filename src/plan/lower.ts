@@ -1,0 +1,258 @@
+import { internal } from "../errors.ts";
+import type { Node } from "../graph/graph.ts";
+import { wordOf } from "../kernels/words.ts";
+import { columnsParams, type ColumnsProblem } from "../kernels/columns/problem.ts";
+import { densePointers, scaled } from "../kernels/columns/pack.ts";
+import { groupsOf, packFor } from "../kernels/columns/variants.ts";
+import { copyView } from "../kernels/ops/movement.ts";
+import { findLowering } from "../kernels/ops/index.ts";
+import { hasHalo, type Layout, layoutKey, place, rowsLayout, viewOf } from "../kernels/layout.ts";
+import type { Dispatch, Operand, View } from "../kernels/lowering.ts";
+import type { HostArray } from "../tensor/dtype.ts";
+import { sameShape, sizeOf } from "../tensor/shape.ts";
+import type { Choice } from "./choose.ts";
+import { problemOf } from "./columns-problem.ts";
+import { assignLayouts, type Layouts } from "./layouts.ts";
+import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
+
+/** A value in device memory: one per value and layout. */
+export interface Placed {
+  readonly key: string;
+  readonly words: number;
+  /** Set where the buffer must hold zeros that nobody writes; buffers are shared only within one geometry. */
+  readonly halo: string | undefined;
+}
+
+export interface LoweredDispatch {
+  /** Index of the step it belongs to. */
+  readonly step: number;
+  readonly label: string;
+  readonly dispatch: Dispatch;
+}
+
+/** A program as dispatches over named values, constants and scratch memory; nothing is on the device yet. */
+export interface Lowered {
+  readonly dispatches: readonly LoweredDispatch[];
+  readonly values: ReadonlyMap<string, Placed>;
+  readonly constants: readonly { readonly label: string; readonly data: HostArray }[];
+  readonly scratches: readonly { readonly label: string; readonly words: number }[];
+  /** Key of the rows-layout buffer of each graph input, variable and graph output. */
+  readonly inputs: ReadonlyMap<string, string>;
+  readonly outputs: ReadonlyMap<string, string>;
+}
+
+/** Ops that only give contiguous data another shape. */
+const reshaping = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"]);
+
+const keyOf = (value: string, layout: Layout): string => `${layoutKey(layout)} ${value}`;
+
+export interface ColumnsPlace {
+  readonly step: ColumnsStep;
+  readonly problem: ColumnsProblem;
+  /** Words of the buffers a candidate is measured with. */
+  readonly words: { readonly x: number; readonly y: number; readonly residual: number };
+}
+
+/** The columns problem of every columns step, known as soon as layouts are. */
+export function columnsPlaces(program: Program, layouts: Layouts): Map<Step, ColumnsPlace> {
+  const places = new Map<Step, ColumnsPlace>();
+  for (const step of program.steps) {
+    if (step.kind !== "columns") continue;
+    const at = (value: string): { view: View; words: number } => {
+      const layout = layouts.wanted(step, value);
+      const type = program.types.get(value)!;
+      const view = viewOf({ kind: "value", name: value }, wordOf(type.dtype), type.shape, layout);
+      return { view, words: place(type.shape, layout).words };
+    };
+    const x = at(step.input);
+    const out = program.types.get(step.output)!;
+    const layout = layouts.of(step.output);
+    const y = viewOf({ kind: "value", name: step.output }, "f32", out.shape, layout);
+    const residual = step.residual === undefined ? undefined : at(step.residual);
+    places.set(step, {
+      step,
+      problem: problemOf(step, x.view, y, residual?.view),
+      words: { x: x.words, y: place(out.shape, layout).words, residual: residual?.words ?? 0 },
+    });
+  }
+  return places;
+}
+
+/** Lowers every step in order, inserting layout changes where a reader wants another layout than the producer's. */
+export function lowerProgram(
+  program: Program,
+  layouts: Layouts,
+  places: ReadonlyMap<Step, ColumnsPlace>,
+  choices: ReadonlyMap<Step, Choice>,
+): Lowered {
+  const dispatches: LoweredDispatch[] = [];
+  const values = new Map<string, Placed>();
+  const alias = new Map<string, string>();
+  const constants: { label: string; data: HostArray }[] = [];
+  const constantIds = new Map<string, number>();
+  const scratches: { label: string; words: number }[] = [];
+
+  const declare = (value: string, layout: Layout): View => {
+    const type = program.types.get(value) ?? internal(`value ${value} has no type`);
+    const key = keyOf(value, layout);
+    const root = alias.get(key) ?? key;
+    if (!values.has(root)) {
+      const halo = hasHalo(layout) ? `${layoutKey(layout)} ${type.shape}` : undefined;
+      values.set(root, { key: root, words: place(type.shape, layout).words, halo });
+    }
+    return viewOf({ kind: "value", name: root }, wordOf(type.dtype), type.shape, layout);
+  };
+  const upload = (label: string, data: HostArray): Operand => {
+    constants.push({ label, data });
+    return { kind: "constant", id: constants.length - 1 };
+  };
+  const constantView = (name: string): View => {
+    const tensor = program.constants.get(name)!;
+    let id = constantIds.get(name);
+    if (id === undefined) {
+      constants.push({ label: name, data: tensor.data });
+      id = constants.length - 1;
+      constantIds.set(name, id);
+    }
+    return viewOf({ kind: "constant", id }, wordOf(tensor.dtype), tensor.shape, rowsLayout);
+  };
+  const written = new Set<string>();
+  for (const input of program.graph.inputs) written.add(keyOf(input.name, rowsLayout));
+  for (const name of program.variables) written.add(keyOf(name, rowsLayout));
+
+  /** The view of a value in a layout, copied there first if it lies elsewhere. */
+  const read = (value: string, layout: Layout, step: number): View => {
+    if (program.constants.has(value)) return constantView(value);
+    const produced = layouts.of(value);
+    const key = keyOf(value, layout);
+    if (!written.has(key)) {
+      const from = declare(value, produced);
+      const to = declare(value, layout);
+      copyView((dispatch) => emit(step, `${value} to ${layoutKey(layout)}`, dispatch), from, to);
+      written.add(key);
+    }
+    return declare(value, layout);
+  };
+  const write = (value: string): View => {
+    const layout = layouts.of(value);
+    written.add(keyOf(value, layout));
+    return declare(value, layout);
+  };
+  const emit = (step: number, label: string, dispatch: Dispatch): void => {
+    dispatches.push({ step, label, dispatch });
+  };
+  const scratch = (label: string, words: number): Operand => {
+    scratches.push({ label, words });
+    return { kind: "scratch", id: scratches.length - 1 };
+  };
+
+  const lowerOp = (step: OpStep, index: number): void => {
+    const { node } = step;
+    const lowering = findLowering(node.op) ?? internal(`op ${node.op} has no lowering`);
+    if (aliasRows(step, index)) return;
+    const inputs = node.inputs.map((name) => (name === "" ? undefined : read(name, layouts.wanted(step, name), index)));
+    const outputs = outputsOf(step, node).map((name) => (name === undefined ? undefined : write(name)));
+    lowering.lower({
+      node,
+      inputs,
+      outputs,
+      activation: step.activation,
+      constant: (i) => program.constants.get(node.inputs[i] ?? ""),
+      upload,
+      scratch,
+      emit: (dispatch) => emit(index, step.name, dispatch),
+    });
+  };
+
+  /** A reshape of contiguous rows is the same memory under another shape. */
+  const aliasRows = (step: OpStep, _index: number): boolean => {
+    const [from] = step.node.inputs;
+    if (!reshaping.has(step.node.op) || step.node.outputs.length > 1 || step.activation.code !== 0) return false;
+    if (program.constants.has(from!) || layouts.of(from!).kind !== "rows" || layouts.of(step.output).kind !== "rows") return false;
+    const source = keyOf(from!, rowsLayout);
+    declare(from!, rowsLayout);
+    alias.set(keyOf(step.output, rowsLayout), alias.get(source) ?? source);
+    written.add(keyOf(step.output, rowsLayout));
+    return true;
+  };
+
+  for (const [index, step] of program.steps.entries()) {
+    if (step.kind === "op") lowerOp(step, index);
+    else lowerColumns(step, index);
+  }
+
+  function lowerColumns(step: ColumnsStep, index: number): void {
+    const choice = choices.get(step) ?? internal(`layer ${step.name} has no plan`);
+    const { problem } = places.get(step)!;
+    const { variant, cut } = choice;
+    const x = read(step.input, layouts.wanted(step, step.input), index).operand;
+    const residual = step.residual === undefined ? x : read(step.residual, layouts.wanted(step, step.residual), index).operand;
+    const y = write(step.output).operand;
+    const bias =
+      step.bias.kind === "constant"
+        ? upload(`${step.name} bias`, step.bias.values)
+        : read(step.bias.name, rowsLayout, index).operand;
+    const bindings: Record<string, Operand> = { x, bias, residual, y };
+    if (step.weight.kind === "constant") {
+      const packed = packFor(problem, variant, step.weight.matrix);
+      for (const [name, data] of Object.entries(packed.arrays)) bindings[name] = upload(`${step.name} ${name}`, data);
+    } else {
+      const perGroup = Math.ceil(problem.rowsPerGroup / variant.rows);
+      const packedWords = perGroup * problem.groups * variant.rows * problem.k;
+      bindings["row_ptr"] = upload(`${step.name} row_ptr`, densePointers(perGroup * problem.groups, problem.k));
+      bindings["offsets"] = upload(`${step.name} offsets`, scaled(problem.taps, cut.unit));
+      bindings["weights"] = scratch(`${step.name} panels`, packedWords);
+      emit(index, `${step.name} pack`, {
+        kernel: "conv/pack-weights",
+        bindings: {
+          weight: read(step.weight.name, rowsLayout, index).operand,
+          scale: upload(`${step.name} scale`, step.weight.scale),
+          panels: bindings["weights"],
+        },
+        params: {
+          rows_per_group: problem.rowsPerGroup,
+          blocks_per_group: perGroup,
+          k: problem.k,
+          r: variant.rows,
+          packed: packedWords,
+          row_stride: step.weight.rowStride,
+          k_stride: step.weight.kStride,
+        },
+        groups: Math.ceil(packedWords / 64),
+      });
+    }
+    const blocks = Math.ceil(problem.rowsPerGroup / variant.rows);
+    emit(index, step.name, {
+      kernel: variant.kernel,
+      spec: variant.spec,
+      constants: { ...variant.constants, ACT: step.activation.code, HAS_RESIDUAL: step.residual === undefined ? 0 : 1 },
+      bindings,
+      params: columnsParams(problem, cut, blocks),
+      groups: groupsOf(problem, variant, cut),
+    });
+  }
+
+  const inputs = new Map<string, string>();
+  for (const name of [...program.graph.inputs.map((i) => i.name), ...program.variables]) {
+    if (!program.constants.has(name)) inputs.set(name, declareKey(name));
+  }
+  function declareKey(name: string): string {
+    const view = declare(name, rowsLayout);
+    return view.operand.kind === "value" ? view.operand.name : internal("input without a value");
+  }
+  const outputs = new Map<string, string>();
+  for (const { name } of program.graph.outputs) {
+    if (program.constants.has(name)) continue;
+    const view = read(name, rowsLayout, program.steps.length);
+    outputs.set(name, view.operand.kind === "value" ? view.operand.name : internal("output without a value"));
+  }
+  return { dispatches, values, constants, scratches, inputs, outputs };
+}
+
+function outputsOf(step: OpStep, node: Node): (string | undefined)[] {
+  return node.outputs.map((name, i) => (i === 0 ? step.output : name === "" ? undefined : name));
+}
+
+export const planLayouts = assignLayouts;
+export const isEmpty = (shape: readonly number[]): boolean => sizeOf(shape) === 0;
+export { sameShape };

@@ -1,0 +1,75 @@
+import type { Graph, Node } from "../graph/graph.ts";
+import type { Activation } from "../kernels/activation.ts";
+import type { WeightMatrix } from "../kernels/columns/pack.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import type { TensorType } from "../graph/op.ts";
+
+/** Weights of a columns step: known now, or in a device buffer that may change from run to run. */
+export type StepWeight =
+  | { readonly kind: "constant"; readonly name: string; readonly matrix: WeightMatrix }
+  | {
+      readonly kind: "variable";
+      /** The value it is read from: a variable weight or a graph input. */
+      readonly name: string;
+      /** Words between rows and between taps of that value. */
+      readonly rowStride: number;
+      readonly kStride: number;
+      /** Factor per row: a BatchNormalization folded into the packing. */
+      readonly scale: Float32Array;
+    };
+
+export type StepBias =
+  | { readonly kind: "constant"; readonly values: Float32Array }
+  | { readonly kind: "value"; readonly name: string };
+
+/** A window over the pixels of x, per pixel axis: `kernel` 1 and no padding for Gemm and MatMul. */
+export interface Window {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly pads: readonly (readonly [number, number])[];
+}
+
+/** Conv, Gemm or MatMul with everything fused into it that its kernel's store can do. */
+export interface ColumnsStep {
+  readonly kind: "columns";
+  /** Layer name: that of the node it grew from. */
+  readonly name: string;
+  readonly node: Node;
+  readonly input: string;
+  readonly output: string;
+  readonly residual: string | undefined;
+  readonly channelAxis: number;
+  readonly groups: number;
+  readonly rows: number;
+  /** Input channels per group. */
+  readonly channels: number;
+  readonly window: Window;
+  readonly weight: StepWeight;
+  readonly bias: StepBias;
+  readonly activation: Activation;
+  /** Names of the nodes fused into it, itself first. */
+  readonly fused: readonly string[];
+}
+
+/** Any other node, run by the lowering of its op. */
+export interface OpStep {
+  readonly kind: "op";
+  readonly name: string;
+  readonly node: Node;
+  readonly output: string;
+  readonly activation: Activation;
+  readonly fused: readonly string[];
+}
+
+export type Step = ColumnsStep | OpStep;
+
+/** A graph with every shape known, constants worked out and fusable neighbours merged. */
+export interface Program {
+  readonly graph: Graph;
+  readonly steps: readonly Step[];
+  readonly types: ReadonlyMap<string, TensorType>;
+  readonly constants: ReadonlyMap<string, HostTensor>;
+  /** Weights that live in device buffers of their own. */
+  readonly variables: ReadonlySet<string>;
+}

@@ -1,0 +1,138 @@
+import { type Affine, affineOf, foldBatchNormalization } from "./batch-norm.ts";
+import type { Graph, Node } from "../graph/graph.ts";
+import { type Inference, inferTypes, contextOf } from "../graph/infer.ts";
+import { activationOf, noActivation } from "../kernels/activation.ts";
+import { fusesActivation } from "../kernels/ops/index.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import { sameShape, type Shape } from "../tensor/shape.ts";
+import { columnsStep, perRow, type Values } from "./columns-step.ts";
+import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
+
+/**
+ * Turns a graph into a program: BatchNormalization folded into convolutions, nodes with constant results dropped, and
+ * bias, residual add and activation merged into the step that produces their operand. Only values with a single reader
+ * are merged away; graph outputs never are.
+ */
+export function simplify(
+  original: Graph,
+  inputShapes: ReadonlyMap<string, Shape>,
+  inputValues: ReadonlyMap<string, HostTensor>,
+  variables: ReadonlySet<string>,
+): Program {
+  const graph = foldBatchNormalization(original, variables);
+  const inference = inferTypes(graph, inputShapes, inputValues);
+  const constants = new Map([...inference.values].filter(([name]) => !variables.has(name)));
+  const nodes = graph.nodes.filter((node) => node.outputs.some((o) => o !== "" && !constants.has(o)));
+  const values = valuesOf(graph, inference, constants);
+  const readers = readersOf(graph, nodes);
+  const steps: { at: number; step: Step }[] = [];
+  const taken = new Set<Node>();
+  const position = new Map(nodes.map((n, i) => [n, i]));
+  for (const node of nodes) {
+    if (taken.has(node)) continue;
+    const start = columnsStep(node, values) ?? opStep(node, values);
+    const { step, last } = absorb(start, node, values, readers, taken, (n) => position.get(n)!);
+    steps.push({ at: position.get(last)!, step });
+  }
+  steps.sort((a, b) => a.at - b.at);
+  return { graph, steps: steps.map((s) => s.step), types: inference.types, constants, variables };
+}
+
+function valuesOf(graph: Graph, inference: Inference, constants: ReadonlyMap<string, HostTensor>): Values {
+  return {
+    type: (name) => inference.types.get(name)!,
+    constant: (name) => constants.get(name),
+    context: (node) => contextOf(node, inference.types, constants, graph),
+  };
+}
+
+/** The nodes that read each value; a graph output counts as a reader that cannot be merged. */
+type Readers = ReadonlyMap<string, readonly (Node | undefined)[]>;
+
+function readersOf(graph: Graph, nodes: readonly Node[]): Readers {
+  const readers = new Map<string, (Node | undefined)[]>();
+  const add = (name: string, reader: Node | undefined): void => {
+    const list = readers.get(name);
+    if (list) list.push(reader);
+    else readers.set(name, [reader]);
+  };
+  for (const node of nodes) for (const input of node.inputs) add(input, node);
+  for (const output of graph.outputs) add(output.name, undefined);
+  return readers;
+}
+
+const opStep = (node: Node, _values: Values): OpStep => ({
+  kind: "op",
+  name: node.name,
+  node,
+  output: node.outputs[0]!,
+  activation: noActivation,
+  fused: [node.name],
+});
+
+function absorb(
+  start: Step,
+  first: Node,
+  values: Values,
+  readers: Readers,
+  taken: Set<Node>,
+  position: (node: Node) => number,
+): { step: Step; last: Node } {
+  let step = start;
+  let last = first;
+  for (;;) {
+    const list = readers.get(step.output) ?? [];
+    const next = list.length === 1 ? list[0] : undefined;
+    if (!next || taken.has(next) || next.outputs.length !== 1) return { step, last };
+    const merged = step.kind === "columns" ? intoColumns(step, next, values) : intoOp(step, next, values);
+    if (!merged) return { step, last };
+    taken.add(next);
+    step = merged;
+    if (position(next) > position(last)) last = next;
+  }
+}
+
+function intoOp(step: OpStep, next: Node, values: Values): OpStep | undefined {
+  if (step.activation.code !== 0 || !fusesActivation(step.node.op)) return undefined;
+  const activation = activationOf(next, (i) => values.constant(next.inputs[i] ?? ""));
+  if (!activation || next.inputs[0] !== step.output) return undefined;
+  return { ...step, activation, output: next.outputs[0]!, fused: [...step.fused, next.name] };
+}
+
+function intoColumns(step: ColumnsStep, next: Node, values: Values): ColumnsStep | undefined {
+  if (step.activation.code !== 0) return undefined;
+  const grown = { ...step, output: next.outputs[0]!, fused: [...step.fused, next.name] };
+  const activation = next.inputs[0] === step.output ? activationOf(next, (i) => values.constant(next.inputs[i] ?? "")) : undefined;
+  if (activation) return { ...grown, activation };
+  if (step.residual !== undefined) return undefined;
+  if (next.op === "BatchNormalization") return intoVariable(step, grown, next, values);
+  if (next.op !== "Add") return undefined;
+  const other = next.inputs[0] === step.output ? next.inputs[1]! : next.inputs[0]!;
+  if (other === step.output) return undefined;
+  const type = values.type(step.output);
+  if (!sameShape(values.type(next.outputs[0]!).shape, type.shape)) return undefined;
+  const constant = values.constant(other);
+  if (constant) {
+    const added = perRow(constant, step.rows, step.channelAxis - type.shape.length);
+    if (!added || step.bias.kind !== "constant") return undefined;
+    return { ...grown, bias: { kind: "constant", values: step.bias.values.map((v, m) => v + added[m]!) } };
+  }
+  if (!sameShape(values.type(other).shape, type.shape)) return undefined;
+  return { ...grown, residual: other };
+}
+
+/** BatchNormalization after a variable weight: its scale goes into the packing, its shift into the bias. */
+function intoVariable(step: ColumnsStep, grown: ColumnsStep, next: Node, values: Values): ColumnsStep | undefined {
+  if (step.weight.kind !== "variable" || step.bias.kind !== "constant") return undefined;
+  const norm = batchNormalization(next, values);
+  if (!norm) return undefined;
+  const { scale, shift } = norm;
+  const weight = { ...step.weight, scale: step.weight.scale.map((s, m) => s * scale[m]!) };
+  return { ...grown, weight, bias: { kind: "constant", values: step.bias.values.map((v, m) => v * scale[m]! + shift[m]!) } };
+}
+
+function batchNormalization(node: Node, values: Values): Affine | undefined {
+  const parameters = node.inputs.slice(1, 5).map((name) => values.constant(name));
+  if (parameters.some((p) => p === undefined)) return undefined;
+  return affineOf(node, parameters as HostTensor[]);
+}

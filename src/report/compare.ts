@@ -1,0 +1,166 @@
+import { InputError } from "../errors.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Preprocessing } from "../graph/metadata.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Graph } from "../graph/graph.ts";
+import { inspectGraph } from "../graph/statistics.ts";
+import type { Format } from "../kernels/columns/variants.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import { compareOutputs } from "../run/verify.ts";
+import { runReference } from "../run/reference.ts";
+import { compile, type CompileOptions } from "../run/compile.ts";
+import { evaluate } from "../run/evaluate.ts";
+import type { Session } from "../run/session.ts";
+import { preprocess } from "../data/dataset.ts";
+import { type Environment, environment } from "./environment.ts";
+import { type Spread, spread } from "./stats.ts";
+
+/** One model of a comparison. */
+export interface Contender {
+  readonly name: string;
+  readonly graph: Graph;
+  readonly preprocessing: Preprocessing;
+}
+
+export interface CompareRow {
+  readonly name: string;
+  readonly top1: number;
+  readonly images: number;
+  readonly parameters: number;
+  readonly nonzeros: number;
+  /** Multiply-adds of one image, as if dense. */
+  readonly macs: number;
+  /** Constant data on the device as the plan holds it: weights in their formats, indices, biases. */
+  readonly bytes: number;
+  /** GPU milliseconds of one batch. */
+  readonly ms: Spread;
+  /** Dense time over this model's, taken round by round. */
+  readonly speedup: Spread;
+  readonly plan: readonly { readonly layer: string; readonly format: Format; readonly kernel: string }[];
+  /** Largest relative difference from the double-precision reference on the check batch. */
+  readonly maxError: number;
+}
+
+export interface Comparison {
+  readonly environment: Environment;
+  readonly batch: number;
+  readonly rounds: number;
+  readonly rows: readonly CompareRow[];
+}
+
+export interface CompareOptions {
+  readonly batch?: number;
+  readonly limit?: number;
+  readonly rounds?: number;
+  readonly plan?: CompileOptions["plan"];
+  /** Images that every model is checked on against the f64 reference before it is timed. */
+  readonly checkImages?: number;
+  readonly onProgress?: (message: string, done?: number, total?: number) => void;
+}
+
+/** Milliseconds that a sample should last at least; short passes are repeated inside one submission. */
+const leastSample = 4;
+
+/**
+ * The proof: every model is compiled with a measured plan, checked against the f64 reference, scored on the data, and then
+ * all are timed in turn, round by round, so that drift hits all alike. The first contender is the dense one.
+ */
+export async function compareModels(
+  gpu: Gpu,
+  contenders: readonly Contender[],
+  dataset: Dataset,
+  options: CompareOptions = {},
+): Promise<Comparison> {
+  if (contenders.length === 0) throw new InputError("there is no model to compare.");
+  const batch = options.batch ?? 32;
+  const rounds = options.rounds ?? 15;
+  const progress = options.onProgress ?? (() => undefined);
+  const sessions: Session[] = [];
+  try {
+    const scored: Omit<CompareRow, "ms" | "speedup">[] = [];
+    for (const [i, { name, graph, preprocessing }] of contenders.entries()) {
+      progress(`${name}: planning`, i, contenders.length);
+      const session = await compile(gpu, graph, { plan: options.plan ?? "measured", batch });
+      sessions.push(session);
+      const contender = { name, graph, preprocessing };
+      const first = firstBatch(dataset, batch, contender, session);
+      const maxError = await check(session, contender, first, options.checkImages ?? 2);
+      const { top1, images } = await evaluate(session, dataset, preprocessing, {
+        batch,
+        limit: options.limit,
+        onProgress: (done, total) => progress(`${name}: ${done} of ${total} images`, i, contenders.length),
+      });
+      // Scoring few images may have compiled a smaller batch; what is timed is the batch that was asked for.
+      await session.run({ [session.inputs[0]!.name]: first });
+      const { parameters, nonzeros, macs } = inspectGraph(graph);
+      scored.push({
+        name,
+        top1,
+        images,
+        parameters,
+        nonzeros,
+        macs,
+        bytes: session.memory().constants,
+        plan: session.plan.layers.map(({ layer, format, kernel }) => ({ layer, format, kernel })),
+        maxError,
+      });
+    }
+    const times = await race(sessions, rounds, (round) => progress(`timing, round ${round} of ${rounds}`, round, rounds));
+    const rows = scored.map((row, i): CompareRow => ({
+      ...row,
+      ms: spread(times[i]!),
+      speedup: spread(times[i]!.map((ms, round) => times[0]![round]! / ms)),
+    }));
+    return { environment: environment(gpu.adapter), batch, rounds, rows };
+  } finally {
+    for (const session of sessions) session.dispose();
+  }
+}
+
+/** One batch of the dataset's first images, repeated from the start when it has fewer. */
+function firstBatch(dataset: Dataset, batch: number, c: Contender, session: Session): HostTensor {
+  const n = Math.min(batch, dataset.length);
+  const images = preprocess(dataset, 0, n, c.preprocessing);
+  const each = images.data.length / n;
+  const data = new Float32Array(batch * each);
+  for (let i = 0; i < data.length; i++) data[i] = images.data[i % images.data.length] as number;
+  const flat = session.inputs[0]!.shape.length === 2;
+  return { dtype: "f32", shape: flat ? [batch, each] : [batch, ...images.shape.slice(1)], data };
+}
+
+/** Some images of a batch, first and last ones in turn. */
+function pick(batch: HostTensor, rows: readonly number[]): HostTensor {
+  const each = batch.data.length / batch.shape[0]!;
+  const data = new Float32Array(rows.length * each);
+  for (const [i, row] of rows.entries()) data.set((batch.data as Float32Array).subarray(row * each, (row + 1) * each), i * each);
+  return { dtype: "f32", shape: [rows.length, ...batch.shape.slice(1)], data };
+}
+
+/**
+ * Runs one batch through the very kernels that will be timed and compares the outputs of its first and last images with the
+ * double-precision reference. Returns the largest relative difference; throws E_VERIFY beyond 1e-3.
+ */
+async function check(session: Session, c: Contender, batch: HostTensor, images: number): Promise<number> {
+  const input = session.inputs[0]!.name;
+  const output = session.outputs[0]!.name;
+  const size = batch.shape[0]!;
+  const rows = [...new Set(Array.from({ length: Math.min(images, size) }, (_, i) => (i % 2 ? size - 1 - (i >> 1) : i >> 1)))];
+  const got = (await session.run({ [input]: batch }))[output]!;
+  const expected = runReference(c.graph, { [input]: pick(batch, rows) });
+  return compareOutputs({ [output]: pick(got, rows) }, { [output]: expected[output]! }, 1e-3).outputs[0]!.maxRelative;
+}
+
+/** Times all sessions in turn: [session][round] milliseconds. */
+async function race(sessions: readonly Session[], rounds: number, onRound: (round: number) => void): Promise<number[][]> {
+  const repeats: number[] = [];
+  for (const session of sessions) {
+    await session.time();
+    repeats.push(Math.max(1, Math.min(64, Math.ceil(leastSample / (await session.time())))));
+  }
+  const times = sessions.map((): number[] => []);
+  for (let round = 1; round <= rounds; round++) {
+    onRound(round);
+    for (const [i, session] of sessions.entries()) times[i]!.push(await session.time(repeats[i]!));
+  }
+  return times;
+}

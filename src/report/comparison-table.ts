@@ -1,0 +1,50 @@
+import type { CompareRow, Comparison } from "./compare.ts";
+import { environmentLine } from "./environment.ts";
+import { bytes, count, percent } from "./format.ts";
+import { textTable } from "./table.ts";
+
+const range = (ms: { median: number; p10: number; p90: number }, digits: number): string =>
+  `${ms.median.toFixed(digits)} (${ms.p10.toFixed(digits)}-${ms.p90.toFixed(digits)})`;
+
+/** "24 dense, 30 csr": how many layers run in which format. */
+export function planSummary(row: Pick<CompareRow, "plan">): string {
+  const counts = new Map<string, number>();
+  for (const { format } of row.plan) counts.set(format, (counts.get(format) ?? 0) + 1);
+  return [...counts].map(([format, n]) => `${n} ${format}`).join(", ");
+}
+
+/** The comparison as a table: milliseconds first among the measures, then what is merely counted. */
+export function comparisonTable(result: Comparison): string {
+  const { rows, batch } = result;
+  const head = ["model", "top-1", `ms, batch ${batch}`, "speed-up", "MACs", "parameters", "non-zeros", "bytes", "plan"];
+  const body = rows.map((r) => [
+    r.name,
+    percent(r.top1),
+    range(r.ms, r.ms.median < 10 ? 2 : 1),
+    `${range(r.speedup, 2)}x`,
+    count(r.macs),
+    count(r.parameters),
+    count(r.nonzeros),
+    bytes(r.bytes),
+    planSummary(r),
+  ]);
+  const images = rows[0]?.images ?? 0;
+  const notes = [
+    environmentLine(result.environment),
+    `Median (10th-90th percentile) of ${result.rounds} interleaved rounds; speed-up is the first model's time over this one's, round by round.`,
+    `Accuracy on ${images} images; every model checked against the double-precision reference (largest relative error ${Math.max(...rows.map((r) => r.maxError)).toExponential(1)}).`,
+  ];
+  const slower = rows.filter((r) => r.speedup.p90 < 1).map((r) => r.name);
+  if (slower.length > 0) notes.push(`Slower than the first model: ${slower.join(", ")}. Pruning does not pay there.`);
+  return [textTable(head, body), ...notes].join("\n");
+}
+
+/** Format and kernel of every layer of every model. */
+export function planTable(result: Comparison): string {
+  return result.rows
+    .map((row) => {
+      const body = row.plan.map(({ layer, format, kernel }) => [layer, format, kernel]);
+      return `${row.name}\n${textTable(["layer", "format", "kernel"], body)}`;
+    })
+    .join("\n\n");
+}

@@ -1,0 +1,131 @@
+import { InputError } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import { requiredValues } from "../graph/infer.ts";
+import type { TensorType } from "../graph/op.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { type Choice, chooseEstimated, chooseForced, chooseStored, type Forced } from "../plan/choose.ts";
+import { chooseMeasured, type DenseCache } from "../plan/choose-measured.ts";
+import type { AdapterKind } from "../plan/estimate.ts";
+import { assignLayouts } from "../plan/layouts.ts";
+import { columnsPlaces, lowerProgram } from "../plan/lower.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Step } from "../plan/program.ts";
+import { simplify } from "../plan/simplify.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import type { Shape } from "../tensor/shape.ts";
+import { buildDeviceProgram, type DeviceProgram } from "./device-program.ts";
+import { type Session, makeSession } from "./session.ts";
+
+export interface CompileOptions {
+  /**
+   * How each layer's format and kernel are chosen: "estimated" (default; no timing), "measured" (times the candidates on
+   * this adapter), "dense", "csr" or "block" (that format wherever it applies), or a saved Plan.
+   */
+  readonly plan?: "measured" | "estimated" | Forced | Plan;
+  /** Shapes of inputs whose dimensions the graph leaves open. */
+  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  /** What open first dimensions become; 1 unless said. */
+  readonly batch?: number;
+  /** Record a timestamp per dispatch; `session.profile()` then tells where the time went. */
+  readonly profile?: boolean;
+  /** Weights that may be rewritten between runs with `session.write`. */
+  readonly variables?: readonly string[];
+  /** Told about long work: layers measured so far. */
+  readonly onProgress?: (done: number, total: number, what: string) => void;
+}
+
+/** Everything that running one set of input shapes needs. */
+export interface Specialised {
+  readonly device: DeviceProgram;
+  readonly plan: Plan;
+  readonly layers: readonly { readonly name: string; readonly op: string; readonly fused: readonly string[] }[];
+  readonly outputs: ReadonlyMap<string, TensorType>;
+  /** Outputs that do not depend on any input. */
+  readonly constantOutputs: ReadonlyMap<string, HostTensor>;
+}
+
+/**
+ * Compiles a graph for a device: shapes, fusion, layouts, plan, memory, pipelines. Afterwards `run` allocates and compiles
+ * nothing, unless an input's shape (or a value that decides shapes) is new: then the session specialises once more.
+ */
+export async function compile(gpu: Gpu, graph: Graph, options: CompileOptions = {}): Promise<Session> {
+  gpu.check();
+  for (const name of options.variables ?? []) {
+    if (!graph.weights.has(name)) throw new InputError(`variable "${name}" is no weight of the graph.`);
+  }
+  for (const name of Object.keys(options.inputShapes ?? {})) {
+    if (!graph.inputs.some((i) => i.name === name)) {
+      throw new InputError(`inputShapes names "${name}", but the inputs are ${graph.inputs.map((i) => i.name).join(", ")}.`);
+    }
+  }
+  const session = makeSession(gpu, graph, options, requiredValues(graph), (shapes, values) =>
+    specialise(gpu, graph, options, shapes, values),
+  );
+  await session.prepare();
+  return session;
+}
+
+async function specialise(
+  gpu: Gpu,
+  graph: Graph,
+  options: CompileOptions,
+  shapes: ReadonlyMap<string, Shape>,
+  values: ReadonlyMap<string, HostTensor>,
+): Promise<Specialised> {
+  const program = simplify(graph, shapes, values, new Set(options.variables ?? []));
+  const layouts = assignLayouts(program);
+  const places = columnsPlaces(program, layouts);
+  const kind = adapterKind(gpu);
+  const mode = options.plan ?? "estimated";
+  const choices = new Map<Step, Choice>();
+  let done = 0;
+  for (const [step, place] of places) {
+    options.onProgress?.(done++, places.size, place.step.name);
+    choices.set(
+      step,
+      mode === "measured"
+        ? await chooseMeasured(gpu, place, kind, denseCache(gpu))
+        : mode === "estimated"
+          ? chooseEstimated(place, kind)
+          : typeof mode === "string"
+            ? chooseForced(place, mode, kind)
+            : chooseStored(place, mode),
+    );
+  }
+  const lowered = lowerProgram(program, layouts, places, choices);
+  const device = await buildDeviceProgram(gpu, lowered, graph.name);
+  const batch = [...shapes.values()][0]?.[0] ?? 1;
+  const plan: Plan = {
+    version: 1,
+    mode: mode === "measured" || mode === "estimated" ? mode : typeof mode === "string" ? "forced" : mode.mode,
+    adapter: gpu.adapter.key,
+    batch,
+    layers: [...choices.values()].map((c) => c.layer),
+  };
+  const layers = program.steps.map((s) => ({ name: s.name, op: s.node.op, fused: s.fused }));
+  const names = graph.outputs.map((o) => o.name);
+  return {
+    device,
+    plan,
+    layers,
+    outputs: new Map(names.map((name) => [name, program.types.get(name)!])),
+    constantOutputs: new Map(names.flatMap((name) => (program.constants.has(name) ? [[name, program.constants.get(name)!]] : []))),
+  };
+}
+
+const caches = new WeakMap<Gpu, DenseCache>();
+
+/** Dense tuning belongs to the adapter, so sessions on one device share it. */
+function denseCache(gpu: Gpu): DenseCache {
+  let cache = caches.get(gpu);
+  if (!cache) {
+    cache = new Map();
+    caches.set(gpu, cache);
+  }
+  return cache;
+}
+
+const adapterKind = (gpu: Gpu): AdapterKind => ({
+  software: gpu.adapter.software,
+  maxInvocations: gpu.device.limits.maxComputeInvocationsPerWorkgroup,
+});

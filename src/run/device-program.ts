@@ -1,0 +1,145 @@
+import { internal } from "../errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { CompiledKernel } from "../gpu/pipelines.ts";
+import type { Operand } from "../kernels/lowering.ts";
+import { toWords } from "../kernels/words.ts";
+import type { Lowered } from "../plan/lower.ts";
+import { operandKey, planMemory } from "../plan/memory.ts";
+
+/** One dispatch, ready to be recorded. */
+export interface ReadyDispatch {
+  readonly label: string;
+  readonly step: number;
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly groups: readonly [number, number, number];
+}
+
+/** A lowered program with its buffers placed and pipelines built. */
+export interface DeviceProgram {
+  readonly dispatches: readonly ReadyDispatch[];
+  /** Buffer of each graph input and variable, in rows layout. */
+  readonly inputs: ReadonlyMap<string, GPUBuffer>;
+  readonly outputs: ReadonlyMap<string, GPUBuffer>;
+  readonly memory: { readonly activations: number; readonly constants: number; readonly uniforms: number };
+  dispose(): void;
+}
+
+const storage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+/** No binding is smaller: a kernel may declare its arrays as vec4s even when it has nothing to read. */
+const leastBytes = 16;
+const uniformAlignment = 256;
+
+/** Folds a count of workgroups into x and y when it exceeds what one dimension takes. */
+export function foldGroups(groups: number | readonly [number, number, number], limit: number): readonly [number, number, number] {
+  if (typeof groups !== "number") return groups;
+  if (groups <= limit) return [groups, 1, 1];
+  const y = Math.ceil(groups / limit);
+  return [Math.ceil(groups / y), y, 1];
+}
+
+/** Builds pipelines (in parallel), places buffers, uploads constants and prepares every bind group. */
+export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: string): Promise<DeviceProgram> {
+  const live = lowered.dispatches.filter(({ dispatch }) => {
+    const { groups } = dispatch;
+    return typeof groups === "number" ? groups > 0 : groups.every((g) => g > 0);
+  });
+  const compiled = await Promise.all(
+    live.map(({ dispatch: d }) =>
+      gpu.compile(d.kernel, { entry: d.entry, spec: d.spec, constants: d.constants, unroll: true }),
+    ),
+  );
+  const owned: GPUBuffer[] = [];
+  const acquire = (name: string, bytes: number, usage: number): GPUBuffer => {
+    const buffer = gpu.pool.acquire(`${label} ${name}`, Math.max(leastBytes, bytes), usage);
+    owned.push(buffer);
+    return buffer;
+  };
+  try {
+    const plan = planMemory(lowered);
+    const slots = plan.slots.map((slot, i) => acquire(`slot ${i}`, slot.words * 4, storage()));
+    const encoder = gpu.device.createCommandEncoder({ label: `${label} clear` });
+    for (const [i, slot] of plan.slots.entries()) if (slot.halo !== undefined) encoder.clearBuffer(slots[i]!);
+    gpu.submit([encoder.finish()]);
+    let constantBytes = 0;
+    const constants = lowered.constants.map(({ label: name, data }) => {
+      const words = toWords(data, name);
+      constantBytes += words.byteLength;
+      const buffer = acquire(name, words.byteLength, storage());
+      gpu.upload(buffer, words);
+      return buffer;
+    });
+    const bufferOf = (operand: Operand): GPUBuffer =>
+      operand.kind === "constant"
+        ? constants[operand.id]!
+        : slots[plan.slotOf.get(operandKey(operand)) ?? internal(`${operandKey(operand)} has no slot`)]!;
+    const uniforms = packUniforms(gpu, live, compiled, acquire);
+    const dispatches = live.map(({ dispatch, label: name, step }, i): ReadyDispatch => {
+      const kernel = compiled[i]!;
+      const bindings: Record<string, { buffer: GPUBuffer; offset?: number; size?: number }> = {};
+      const used = new Set(kernel.bindings.map((b) => b.name));
+      for (const [variable, operand] of Object.entries(dispatch.bindings)) {
+        if (used.has(variable)) bindings[variable] = { buffer: bufferOf(operand) };
+      }
+      const uniform = uniforms.at(i);
+      if (uniform && used.has("params")) bindings["params"] = uniform;
+      return {
+        label: name,
+        step,
+        pipeline: kernel.pipeline,
+        group: gpu.bindGroup(kernel, `${dispatch.kernel} ${name}`, bindings),
+        groups: foldGroups(dispatch.groups, gpu.device.limits.maxComputeWorkgroupsPerDimension),
+      };
+    });
+    const named = (keys: ReadonlyMap<string, string>): Map<string, GPUBuffer> =>
+      new Map([...keys].map(([name, key]) => [name, bufferOf({ kind: "value", name: key })]));
+    return {
+      dispatches,
+      inputs: named(lowered.inputs),
+      outputs: named(lowered.outputs),
+      memory: {
+        activations: plan.slots.reduce((sum, s) => sum + s.words * 4, 0),
+        constants: constantBytes,
+        uniforms: uniforms.bytes,
+      },
+      dispose() {
+        for (const buffer of owned.splice(0)) gpu.pool.release(buffer);
+      },
+    };
+  } catch (error) {
+    for (const buffer of owned) gpu.pool.release(buffer);
+    throw error;
+  }
+}
+
+interface Uniforms {
+  readonly bytes: number;
+  at(i: number): { buffer: GPUBuffer; offset: number; size: number } | undefined;
+}
+
+/** All uniform structs in one buffer, each at an aligned offset. */
+function packUniforms(
+  gpu: Gpu,
+  live: Lowered["dispatches"],
+  compiled: readonly CompiledKernel[],
+  acquire: (name: string, bytes: number, usage: number) => GPUBuffer,
+): Uniforms {
+  const parts = live.map(({ dispatch }, i) =>
+    dispatch.params && compiled[i]!.params ? gpu.packParams(compiled[i]!, dispatch.params) : undefined,
+  );
+  const offsets: number[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    offsets.push(bytes);
+    if (part) bytes += Math.ceil(part.byteLength / uniformAlignment) * uniformAlignment;
+  }
+  if (bytes === 0) return { bytes, at: () => undefined };
+  const all = new Uint8Array(bytes);
+  for (const [i, part] of parts.entries()) if (part) all.set(part, offsets[i]);
+  const buffer = acquire("uniforms", bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  gpu.upload(buffer, all);
+  return {
+    bytes,
+    at: (i) => (parts[i] ? { buffer, offset: offsets[i]!, size: parts[i]!.byteLength } : undefined),
+  };
+}

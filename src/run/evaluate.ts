@@ -1,0 +1,102 @@
+import { InputError } from "../errors.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Preprocessing } from "../graph/metadata.ts";
+import { preprocess } from "../data/dataset.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import { showShape } from "../tensor/shape.ts";
+import type { Session } from "./session.ts";
+
+/** Accuracy of a classifier on labelled images. Fractions, not percent. */
+export interface Evaluation {
+  readonly top1: number;
+  readonly top5: number;
+  /** Mean cross-entropy, natural logarithm. */
+  readonly loss: number;
+  readonly images: number;
+}
+
+export interface EvaluateOptions {
+  /** Images per run; the session's own batch by default in callers. */
+  readonly batch?: number;
+  /** Images at most; all unless said. */
+  readonly limit?: number;
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Receives the logits of every batch, in order: [images, classes]. */
+  readonly onLogits?: (logits: HostTensor, from: number) => void;
+}
+
+/**
+ * Runs a session over a dataset and scores it. The model must take one image input [N, C, H, W] and give one output
+ * [N, classes]; throws E_INPUT when it does not, or when its shape does not fit the images. Logits are taken as they are:
+ * a model that ends in Softmax has the same top-1, but its loss is of the probabilities taken as logits.
+ */
+export async function evaluate(
+  session: Session,
+  dataset: Dataset,
+  preprocessing: Preprocessing,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const input = session.inputs[0];
+  const output = session.outputs[0];
+  if (session.inputs.length !== 1 || !input || !output) {
+    throw new InputError(`the model has ${session.inputs.length} inputs; evaluation needs one image input.`);
+  }
+  const image = input.shape.slice(1);
+  const flat = dataset.shape.reduce((n, d) => n * d, 1);
+  const fits =
+    (image.length === 3 && image.every((d, i) => d === null || d === dataset.shape[i])) ||
+    (image.length === 1 && (image[0] === null || image[0] === flat));
+  if (!fits) {
+    throw new InputError(
+      `the model takes ${showShape(input.shape)}, but ${dataset.name} has images of ${showShape(dataset.shape)}. Use data of the model's shape.`,
+    );
+  }
+  const total = Math.min(options.limit ?? dataset.length, dataset.length);
+  const batch = Math.max(1, Math.min(options.batch ?? 32, total));
+  let top1 = 0;
+  let top5 = 0;
+  let loss = 0;
+  for (let from = 0; from < total; from += batch) {
+    const count = Math.min(batch, total - from);
+    // A last short batch is filled up, so that no new shape has to be compiled.
+    const images = preprocess(dataset, Math.min(from, total - batch), batch, preprocessing);
+    const shift = from - Math.min(from, total - batch);
+    const shaped = image.length === 1 ? { ...images, shape: [batch, flat] } : images;
+    const logits = (await session.run({ [input.name]: shaped }))[output.name]!;
+    const classes = logits.shape.at(-1)!;
+    for (let i = 0; i < count; i++) {
+      const scores = logits.data.subarray((shift + i) * classes, (shift + i + 1) * classes) as Float32Array;
+      const label = dataset.labels[from + i]!;
+      if (label >= classes) {
+        throw new InputError(`${dataset.name} has label ${label}, but the model gives ${classes} classes.`);
+      }
+      const rank = rankOf(scores, label);
+      if (rank === 0) top1++;
+      if (rank < 5) top5++;
+      loss += crossEntropy(scores, label);
+    }
+    if (options.onLogits) {
+      const part = logits.data.slice(shift * classes, (shift + count) * classes);
+      options.onLogits({ dtype: logits.dtype, shape: [count, classes], data: part }, from);
+    }
+    options.onProgress?.(from + count, total);
+  }
+  return { top1: top1 / total, top5: top5 / total, loss: loss / total, images: total };
+}
+
+/** How many classes score higher; ties count against the later class. NaN ranks last. */
+function rankOf(scores: Float32Array, label: number): number {
+  const own = scores[label]!;
+  if (Number.isNaN(own)) return scores.length;
+  let rank = 0;
+  for (let i = 0; i < scores.length; i++) if (scores[i]! > own || (scores[i] === own && i < label)) rank++;
+  return rank;
+}
+
+function crossEntropy(scores: Float32Array, label: number): number {
+  let max = Number.NEGATIVE_INFINITY;
+  for (const s of scores) if (s > max) max = s;
+  let sum = 0;
+  for (const s of scores) sum += Math.exp(s - max);
+  return max + Math.log(sum) - scores[label]!;
+}

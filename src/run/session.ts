@@ -1,0 +1,292 @@
+import { GpuError, InputError, printable, SecateurError } from "../errors.ts";
+import type { Graph, GraphValue } from "../graph/graph.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { createTimer } from "../gpu/timer.ts";
+import { fromWords, toWords } from "../kernels/words.ts";
+import { describePlan, type Plan } from "../plan/plan.ts";
+import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
+import { sameShape, type Shape, showShape, sizeOf } from "../tensor/shape.ts";
+import type { CompileOptions, Specialised } from "./compile.ts";
+import { runReference } from "./reference.ts";
+import { compareOutputs, type Verification } from "./verify.ts";
+
+export type Tensors = Readonly<Record<string, HostTensor>>;
+
+/** A plan that prints itself as a table. */
+export type SessionPlan = Plan & { toString(): string };
+
+export interface StepTime {
+  readonly layer: string;
+  readonly op: string;
+  readonly ms: number;
+}
+
+/** A compiled plan: buffers placed, pipelines built. Runs are queued one after the other. */
+export interface Session {
+  readonly plan: SessionPlan;
+  readonly inputs: readonly GraphValue[];
+  readonly outputs: readonly GraphValue[];
+  /** One inference. Throws E_INPUT for a wrong name, dtype or shape, E_DISPOSED, E_DEVICE_LOST. */
+  run(inputs: Tensors): Promise<Record<string, HostTensor>>;
+  /** GPU milliseconds of one pass over the inputs of the last run: no upload, no read-back. */
+  time(repeats?: number): Promise<number>;
+  /** GPU milliseconds per step of one pass; needs `profile: true`. */
+  profile(): Promise<StepTime[]>;
+  /** Runs on the GPU and on the CPU in double precision and compares. Throws E_VERIFY beyond the tolerance. */
+  verify(inputs: Tensors, options?: { readonly tolerance?: number }): Promise<Verification>;
+  /** Replaces a variable weight (one named in `variables`); takes effect from the next run, compiles nothing. */
+  write(name: string, value: HostTensor): void;
+  /** Bytes on the device for the shapes compiled last. */
+  memory(): { readonly activations: number; readonly constants: number; readonly uniforms: number };
+  /** Compiles for the shapes known up front; called by `compile`. */
+  prepare(): Promise<void>;
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+/** Specialisations kept per session; the least recently used one goes. */
+const specialisationCap = 8;
+
+type Specialise = (
+  shapes: ReadonlyMap<string, Shape>,
+  values: ReadonlyMap<string, HostTensor>,
+) => Promise<Specialised>;
+
+export function makeSession(
+  gpu: Gpu,
+  graph: Graph,
+  options: CompileOptions,
+  valueInputs: readonly string[],
+  specialise: Specialise,
+): Session {
+  const cache = new Map<string, Specialised>();
+  const variables = new Map((options.variables ?? []).map((name) => [name, graph.weights.get(name)!]));
+  let current: Specialised | undefined;
+  let disposed = false;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const alive = (): void => {
+    if (disposed) throw new SecateurError("E_DISPOSED", "the session was disposed. Compile the graph again.");
+    gpu.check();
+  };
+  const inOrder = <T>(work: () => Promise<T>): Promise<T> => {
+    const next = queue.then(work, work);
+    queue = next.catch(() => undefined);
+    return next;
+  };
+
+  async function specialised(
+    shapes: ReadonlyMap<string, Shape>,
+    values: ReadonlyMap<string, HostTensor>,
+  ): Promise<Specialised> {
+    const key = [...shapes].map(([n, s]) => `${n}${showShape(s)}`).join(";") + [...values].map(([n, t]) => `;${n}=${t.data}`).join("");
+    let found = cache.get(key);
+    if (found) cache.delete(key);
+    else {
+      found = await specialise(shapes, values);
+      for (const [name, value] of variables) upload(found, name, value);
+      if (cache.size >= specialisationCap) {
+        const [oldest, gone] = cache.entries().next().value!;
+        gone.device.dispose();
+        cache.delete(oldest);
+      }
+    }
+    cache.set(key, found);
+    current = found;
+    return found;
+  }
+
+  function upload(s: Specialised, name: string, value: HostTensor): void {
+    const buffer = s.device.inputs.get(name);
+    if (buffer) gpu.upload(buffer, toWords(value.data, `"${printable(name)}"`));
+  }
+
+  /** Shapes known before any input: declared ones, with open dimensions filled in. */
+  function initialShapes(): Map<string, Shape> | undefined {
+    const shapes = new Map<string, Shape>();
+    for (const input of graph.inputs) {
+      const given = options.inputShapes?.[input.name];
+      const shape = given ?? input.shape.map((d, i) => d ?? (i === 0 ? (options.batch ?? 1) : null));
+      if (shape.some((d) => d === null)) {
+        if (valueInputs.length > 0) return undefined;
+        throw new InputError(
+          `input "${printable(input.name)}" has open dimensions ${showShape(input.shape)}. Give its shape in inputShapes.`,
+        );
+      }
+      checkDeclared(input, shape as Shape);
+      shapes.set(input.name, shape as Shape);
+    }
+    return shapes;
+  }
+
+  function collect(inputs: Tensors): { shapes: Map<string, Shape>; values: Map<string, HostTensor> } {
+    for (const name of Object.keys(inputs)) {
+      if (!graph.inputs.some((i) => i.name === name)) {
+        throw new InputError(`there is no input "${printable(name)}"; the inputs are ${graph.inputs.map((i) => i.name).join(", ")}.`);
+      }
+    }
+    const shapes = new Map<string, Shape>();
+    const values = new Map<string, HostTensor>();
+    for (const input of graph.inputs) {
+      const given = inputs[input.name];
+      if (!given) throw new InputError(`input "${printable(input.name)}" is missing.`);
+      checkTensor(input, given);
+      shapes.set(input.name, given.shape);
+      if (valueInputs.includes(input.name)) values.set(input.name, given);
+    }
+    return { shapes, values };
+  }
+
+  function record(device: Specialised["device"], repeats: number, writes?: GPUComputePassTimestampWrites): GPUCommandBuffer {
+    const encoder = gpu.device.createCommandEncoder({ label: graph.name });
+    const pass = encoder.beginComputePass({ label: graph.name, ...(writes && { timestampWrites: writes }) });
+    for (let i = 0; i < repeats; i++) {
+      for (const d of device.dispatches) {
+        pass.setPipeline(d.pipeline);
+        pass.setBindGroup(0, d.group);
+        pass.dispatchWorkgroups(...d.groups);
+      }
+    }
+    pass.end();
+    return encoder.finish();
+  }
+
+  async function run(inputs: Tensors): Promise<Record<string, HostTensor>> {
+    alive();
+    const { shapes, values } = collect(inputs);
+    const s = await specialised(shapes, values);
+    for (const { name } of graph.inputs) if (!values.has(name)) upload(s, name, inputs[name]!);
+    gpu.submit([record(s.device, 1)]);
+    const results: Record<string, HostTensor> = Object.create(null);
+    for (const output of graph.outputs) results[output.name] = await readOutput(s, output);
+    gpu.check();
+    return results;
+  }
+
+  async function readOutput(s: Specialised, output: GraphValue): Promise<HostTensor> {
+    const type = s.outputs.get(output.name)!;
+    const constant = s.constantOutputs.get(output.name);
+    if (constant) return constant;
+    if (sizeOf(type.shape) === 0) return zeros(type.shape, type.dtype);
+    const words = await gpu.read(s.device.outputs.get(output.name)!, 0, sizeOf(type.shape) * 4);
+    return fromWords(words, type.dtype, type.shape);
+  }
+
+  async function time(repeats = 1): Promise<number> {
+    alive();
+    const s = needCurrent();
+    const timer = createTimer(gpu, 1);
+    try {
+      const start = performance.now();
+      gpu.submit([record(s.device, repeats, timer?.writes(0))]);
+      if (timer) return (await timer.resolve())[0]! / 1e6 / repeats;
+      await gpu.wait();
+      return (performance.now() - start) / repeats;
+    } finally {
+      timer?.dispose();
+    }
+  }
+
+  async function profile(): Promise<StepTime[]> {
+    alive();
+    const s = needCurrent();
+    const timer = createTimer(gpu, s.device.dispatches.length);
+    if (!options.profile) throw new InputError("profile() needs a session compiled with profile: true.");
+    if (!timer) throw new GpuError("E_GPU", "this adapter has no timestamp queries, so steps cannot be timed.");
+    try {
+      const encoder = gpu.device.createCommandEncoder({ label: `${graph.name} profile` });
+      for (const [i, d] of s.device.dispatches.entries()) {
+        const pass = encoder.beginComputePass({ label: d.label, timestampWrites: timer.writes(i) });
+        pass.setPipeline(d.pipeline);
+        pass.setBindGroup(0, d.group);
+        pass.dispatchWorkgroups(...d.groups);
+        pass.end();
+      }
+      gpu.submit([encoder.finish()]);
+      const spans = await timer.resolve();
+      const total = new Map<number, number>();
+      for (const [i, d] of s.device.dispatches.entries()) total.set(d.step, (total.get(d.step) ?? 0) + spans[i]! / 1e6);
+      return [...total].map(([step, ms]) => ({
+        layer: s.layers[step]?.name ?? "outputs",
+        op: s.layers[step]?.op ?? "copy",
+        ms,
+      }));
+    } finally {
+      timer.dispose();
+    }
+  }
+
+  function needCurrent(): Specialised {
+    if (!current) throw new InputError("the session has not been compiled for any shape yet. Run it once first.");
+    return current;
+  }
+
+  function write(name: string, value: HostTensor): void {
+    alive();
+    const known = variables.get(name);
+    if (!known) {
+      throw new InputError(`"${printable(name)}" is not a variable of this session; name it in compile's variables.`);
+    }
+    if (!sameShape(known.shape, value.shape) || known.dtype !== value.dtype) {
+      throw new InputError(
+        `variable "${printable(name)}" is ${known.dtype} ${showShape(known.shape)}, but the new value is ${value.dtype} ${showShape(value.shape)}.`,
+      );
+    }
+    variables.set(name, value);
+    for (const s of cache.values()) upload(s, name, value);
+  }
+
+  function dispose(): void {
+    if (disposed) return;
+    disposed = true;
+    for (const s of cache.values()) s.device.dispose();
+    cache.clear();
+  }
+
+  return {
+    get plan() {
+      const { plan } = needCurrent();
+      return Object.defineProperty({ ...plan }, "toString", { value: () => describePlan(plan) }) as SessionPlan;
+    },
+    inputs: graph.inputs,
+    outputs: graph.outputs,
+    run: (inputs) => inOrder(() => run(inputs)),
+    time: (repeats) => inOrder(() => time(repeats)),
+    profile: () => inOrder(profile),
+    verify: async (inputs, { tolerance = 1e-3 } = {}) => {
+      const actual = await inOrder(() => run(inputs));
+      const current = { ...graph, weights: new Map([...graph.weights, ...variables]) };
+      return compareOutputs(actual, runReference(current, inputs), tolerance);
+    },
+    write,
+    memory: () => needCurrent().device.memory,
+    async prepare() {
+      alive();
+      const shapes = valueInputs.length > 0 ? undefined : initialShapes();
+      if (shapes) await inOrder(() => specialised(shapes, new Map()));
+    },
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+function checkTensor(input: GraphValue, given: HostTensor): void {
+  const name = printable(input.name);
+  if (!given || !Array.isArray(given.shape) || given.data === undefined) {
+    throw new InputError(`input "${name}" is not a tensor. Make one with tensor(data, shape).`);
+  }
+  if (given.dtype !== input.dtype) {
+    throw new InputError(`input "${name}" is ${given.dtype}, but the graph declares ${input.dtype}.`);
+  }
+  checkDeclared(input, given.shape);
+  if (given.data.length !== sizeOf(given.shape)) {
+    throw new InputError(`input "${name}" has ${given.data.length} elements, but shape ${showShape(given.shape)} needs ${sizeOf(given.shape)}.`);
+  }
+}
+
+function checkDeclared(input: GraphValue, shape: Shape): void {
+  const fits = shape.length === input.shape.length && shape.every((d, i) => input.shape[i] === null || input.shape[i] === d);
+  if (!fits || shape.some((d) => !Number.isSafeInteger(d) || d < 0)) {
+    throw new InputError(`input "${printable(input.name)}" has shape ${showShape(shape)}, but the graph declares ${showShape(input.shape)}.`);
+  }
+}
