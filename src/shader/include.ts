@@ -20,32 +20,29 @@ export function compose(path: string, prefix: string, read: (path: string) => st
   const lines: string[] = [];
   const seen = new Set<string>();
   const visit = (current: string, open: readonly string[], from: string): void => {
-    const fail = (line: number, why: string): never => {
-      throw new ShaderTextError(line, `${prefix}${current}:${line}: ${why}`);
-    };
+    const bad = (line: number, why: string): ShaderTextError =>
+      new ShaderTextError(line, `${prefix}${current}:${line}: ${why}`);
     const text = read(current);
     if (text === undefined) throw new ShaderTextError(1, `${from}there is no shader file ${current}`);
     seen.add(current);
     const file = files.push(prefix + current) - 1;
     segments.push({ start: lines.length + 1, file, line: 1 });
-    text
-      .replace(/\n$/, "")
-      .split("\n")
-      .forEach((line, i) => {
-        const include = INCLUDE.exec(line);
-        if (include === null) {
-          lines.push(line);
-          return;
-        }
-        const target = /^\s+"([\w/.-]+\.wgsl)"\s*$/.exec(include[1]!)?.[1];
-        if (target === undefined)
-          return fail(i + 1, '@include takes one quoted path, as in // @include "lib/x.wgsl"');
-        if (target === current || open.includes(target)) {
-          return fail(i + 1, `includes go in a circle: ${[...open, current, target].join(" -> ")}`);
-        }
-        if (!seen.has(target)) visit(target, [...open, current], `${prefix}${current}:${i + 1}: `);
-        segments.push({ start: lines.length + 1, file, line: i + 2 });
-      });
+    for (const [i, line] of text.replace(/\n$/, "").split("\n").entries()) {
+      const include = INCLUDE.exec(line);
+      if (include === null) {
+        lines.push(line);
+        continue;
+      }
+      const target = /^\s+"([\w/.-]+\.wgsl)"\s*$/.exec(include[1]!)?.[1];
+      if (target === undefined) {
+        throw bad(i + 1, '@include takes one quoted path, as in // @include "lib/x.wgsl"');
+      }
+      if (target === current || open.includes(target)) {
+        throw bad(i + 1, `includes go in a circle: ${[...open, current, target].join(" -> ")}`);
+      }
+      if (!seen.has(target)) visit(target, [...open, current], `${prefix}${current}:${i + 1}: `);
+      segments.push({ start: lines.length + 1, file, line: i + 2 });
+    }
   };
   visit(path, [], "");
   return { code: `${lines.join("\n")}\n`, files, segments };
