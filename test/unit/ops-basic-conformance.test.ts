@@ -36,11 +36,12 @@ const dtypes: Readonly<Record<number, DType>> = {
 };
 
 function decodeTensor(t: TensorProto): HostTensor {
-  const dtype = dtypes[t.dataType] ?? assert.unreachable(`dtype ${t.dataType}`);
+  const dtype = dtypes[t.dataType];
+  if (!dtype) throw new Error(`dtype ${t.dataType}`);
   const shape = t.dims.map(Number);
   const size = shape.reduce((a, b) => a * b, 1);
   if (t.rawData.length > 0 || size === 0) {
-    return { dtype: dtype!, shape, data: viewBytes(dtype!, t.rawData, 0, size) };
+    return { dtype: dtype!, shape, data: viewBytes(dtype, t.rawData, 0, size) };
   }
   const values = [t.floatData, t.doubleData, t.int64Data, t.int32Data].find((list) => list.length > 0) ?? [];
   return tensor(Array.from(values, Number), shape, dtype);
