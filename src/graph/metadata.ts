@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { FileError, printable } from "../errors.ts";
+import { FileError, printable, SecateurError } from "../errors.ts";
+import { scanJson } from "./json-scan.ts";
 
 /** Keys under which the project keeps its own text in `Graph.metadata` and in the metadata of model files. */
 export const metadataKeys = {
@@ -50,8 +51,11 @@ export function parseJson<const S extends v.GenericSchema>(
 ): v.InferOutput<S> {
   let value: unknown;
   try {
+    scanJson(text, { depth: 16, keys: 100_000 });
     value = JSON.parse(text);
   } catch (cause) {
+    if (cause instanceof SecateurError)
+      throw new FileError("E_METADATA", `${what}: ${cause.message}`, {}, { cause });
     throw new FileError("E_METADATA", `${what} is not JSON: ${printable(text)}`, {}, { cause });
   }
   const result = v.safeParse(schema, value, { abortEarly: true });

@@ -39,7 +39,7 @@ export function readNpy(bytes: Uint8Array, options: ReadOptions = {}): HostTenso
       throw new FileError("E_SIZE", `${have - need} bytes follow the array; one .npy file holds one array.`);
     let source = bytes;
     if (swap && width > 1) {
-      source = bytes.slice();
+      source = new Uint8Array(bytes);
       for (let at = start; at < source.length; at += width) source.subarray(at, at + width).reverse();
     }
     const raw = viewBytes(dtype, source, start, count);

@@ -1,9 +1,9 @@
 import { FileError, printable } from "../errors.ts";
+import { scanJson } from "../graph/json-scan.ts";
 import { allocate, byteWidth, type DType, type HostArray, viewBytes } from "../tensor/dtype.ts";
 import { bytesOf, type HostTensor } from "../tensor/host-tensor.ts";
 import { checkedMul, checkShape, sizeOf } from "../tensor/shape.ts";
 import { guarded, type ReadOptions } from "./fault.ts";
-import { scanJson } from "./json-scan.ts";
 
 /** What a .safetensors file holds. Tensors view the given bytes where alignment allows. */
 export interface SafetensorsFile {

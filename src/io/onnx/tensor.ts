@@ -8,8 +8,8 @@ import { guarded, type ReadOptions } from "../fault.ts";
 import { asBool } from "../safetensors.ts";
 import { scanProto } from "./scan.ts";
 
-/** Where external tensor data comes from: returns exactly `length` bytes (all up to the end when undefined). */
-export type ExternalData = (location: string, offset: number, length: number | undefined) => Uint8Array;
+/** Where external tensor data comes from: returns exactly `length` bytes of the file at `location`, or throws. */
+export type ExternalData = (location: string, offset: number, length: number) => Uint8Array;
 
 /** ONNX element types by number; those without a dtype of ours keep their name for the refusal. */
 const elementTypes: readonly (readonly [string, DType?])[] = [
@@ -198,5 +198,5 @@ function readExternal(proto: TensorProto, need: number, what: string, external?:
         "Save the model with its data inside, or open it by path.",
     );
   }
-  return external(location, offset, length);
+  return external(location, offset, need);
 }

@@ -1,0 +1,92 @@
+import { FileError, InputError, printable } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import { metadataKeys } from "../graph/metadata.ts";
+import { buildNet } from "../nets/build-net.ts";
+import { guarded } from "./fault.ts";
+import { readOnnx } from "./onnx/read.ts";
+import type { ExternalData } from "./onnx/tensor.ts";
+import { writeOnnx } from "./onnx/write.ts";
+import { graphOfPruned, knowsItsGraph, writePruned } from "./pruned-file.ts";
+import { readSafetensors, type SafetensorsFile } from "./safetensors.ts";
+
+/** File formats of models. */
+export type ModelFormat = "onnx" | "safetensors";
+
+export interface ModelOptions {
+  /** Name of the file, for its extension and for messages. */
+  readonly name?: string;
+  /** The built-in net whose plain weights the bytes are. */
+  readonly arch?: string;
+  /** Largest accepted header of a .safetensors file in bytes (default 16 MiB). */
+  readonly headerLimit?: number;
+}
+
+/** The format that a file name stands for, undefined where its extension is neither. */
+export function formatOf(name: string): ModelFormat | undefined {
+  const extension = /\.([a-z]+)$/i.exec(name)?.[1]?.toLowerCase();
+  return extension === "onnx" || extension === "safetensors" ? extension : undefined;
+}
+
+/** Without a telling name: a .safetensors file starts with the length of a JSON header that fits the file. */
+function sniff(bytes: Uint8Array): ModelFormat {
+  if (bytes.length < 9 || bytes[8] !== 0x7b) return "onnx";
+  const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  return length <= BigInt(bytes.length - 8) ? "safetensors" : "onnx";
+}
+
+/**
+ * The graph a model file holds: ONNX, a .safetensors file of ours, or the plain weights of built-in net `arch`. Constants
+ * and shape arithmetic are folded. `external` gives access to external tensor data. Throws what the readers throw, and
+ * E_FORMAT where `arch` does not fit the file.
+ */
+export function modelFromBytes(
+  bytes: Uint8Array,
+  options: ModelOptions = {},
+  external?: ExternalData,
+): Graph {
+  return guarded(options.name, () => {
+    const format = formatOf(options.name ?? "") ?? sniff(bytes);
+    if (format === "safetensors") return fromSafetensors(readSafetensors(bytes, options), options.arch);
+    const graph = readOnnx(bytes, external ? { external } : {});
+    checkArch(graph, options.arch);
+    return graph;
+  });
+}
+
+function fromSafetensors(file: SafetensorsFile, arch: string | undefined): Graph {
+  if (knowsItsGraph(file)) {
+    const graph = graphOfPruned(file);
+    checkArch(graph, arch);
+    return graph;
+  }
+  if (arch === undefined) {
+    throw new FileError(
+      "E_FORMAT",
+      "the file holds weights but no graph. Name the net they belong to (ARCH:file.safetensors, or the arch option).",
+    );
+  }
+  const graph = buildNet(arch, { weights: file.tensors });
+  return { ...graph, metadata: new Map([...file.metadata, ...graph.metadata]) };
+}
+
+function checkArch(graph: Graph, arch: string | undefined): void {
+  if (arch === undefined) return;
+  const own = graph.metadata.get(metadataKeys.arch);
+  if (own === arch) return;
+  const is = own === undefined ? "carries a graph of its own" : `holds a ${printable(own)}`;
+  throw new FileError(
+    "E_FORMAT",
+    `the file ${is}, but was opened as ${printable(arch)}. Open it without naming a net.`,
+  );
+}
+
+/** Bytes of a model file with the graph, its masks and its metadata. Deterministic. */
+export const modelToBytes = (graph: Graph, format: ModelFormat): Uint8Array =>
+  format === "onnx" ? writeOnnx(graph) : writePruned(graph);
+
+/** {@link formatOf}, or E_INPUT. */
+export function neededFormat(name: string): ModelFormat {
+  const format = formatOf(name);
+  if (format) return format;
+  throw new InputError(`"${printable(name)}" names no model format: it must end in .onnx or .safetensors.`);
+}
