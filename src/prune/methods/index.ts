@@ -1,0 +1,15 @@
+import { InputError, printable } from "../../errors.ts";
+import { magnitude } from "./magnitude.ts";
+import type { Method } from "./method.ts";
+import { random } from "./random.ts";
+
+/** Every method, one file each; `secateur methods`, the tests and the bench read this list. */
+export const methods: readonly Method[] = [magnitude, random];
+
+/** The method of that name; E_INPUT for any other. */
+export function findMethod(name: string): Method {
+  const method = methods.find((m) => m.name === name);
+  if (method) return method;
+  const names = methods.map((m) => m.name).join(", ");
+  throw new InputError(`method is "${printable(String(name))}"; it is one of ${names}.`);
+}

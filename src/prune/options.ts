@@ -1,0 +1,164 @@
+import { InputError, PruneError, printable } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import { wholeNumber } from "../tensor/shape.ts";
+import type { FilterRounding } from "./budget.ts";
+import { granularityName, parseGranularity } from "./granularity.ts";
+import { layerMatches, type PrunableLayer } from "./layers.ts";
+import { findMethod } from "./methods/index.ts";
+import type { Evidence, Norm } from "./methods/method.ts";
+import type { RecordedOptions } from "./record.ts";
+import type { InputShapes } from "./types.ts";
+
+/** What `prune` is asked to do. */
+export interface PruneOptions {
+  /** Name of a method, e.g. "magnitude" (see `methods`). */
+  readonly method: string;
+  /** "element", "block2x1" … "block16x1" or "filter". */
+  readonly granularity: string;
+  /**
+   * Share to remove, from 0 to below 1: of the prunable weights (element), of their blocks, or of the filters. Or one share
+   * per layer (by node or weight name); layers that are not named are left alone.
+   */
+  readonly sparsity: number | Readonly<Record<string, number>>;
+  /** Compare scores over the whole net or inside each layer. Default: "layer" for filter, else "global". */
+  readonly scope?: "global" | "layer";
+  /** Seed of methods that draw (default 0). */
+  readonly seed?: number;
+  /** Norm over blocks and filters (default "l1"). */
+  readonly norm?: Norm;
+  /** Layers left alone, by node or weight name. */
+  readonly skip?: readonly string[];
+  /** Filters: kept counts become multiples of this (default 1). */
+  readonly roundTo?: number;
+  /** Filters: which published rule turns a rate into a count (default "kept"; see `keptFilters`). */
+  readonly rounding?: FilterRounding;
+  /** Filters: only mask, do not remove (default false). */
+  readonly keepShape?: boolean;
+  /** What the method needs to know beyond the weights. */
+  readonly evidence?: Evidence;
+  /** A representative shape for inputs with unknown dimensions other than the first. */
+  readonly inputShapes?: InputShapes;
+}
+
+const known: ReadonlySet<string> = new Set<keyof PruneOptions>([
+  "method",
+  "granularity",
+  "sparsity",
+  "scope",
+  "seed",
+  "norm",
+  "skip",
+  "roundTo",
+  "rounding",
+  "keepShape",
+  "evidence",
+  "inputShapes",
+]);
+
+/** Checks the options and fills in defaults. Throws E_INPUT for values of the wrong kind, E_PRUNE for a share out of range. */
+export function fillOptions(options: PruneOptions): RecordedOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new InputError("prune needs options: { method, granularity, sparsity, … }.");
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.has(name)) {
+      throw new InputError(`prune has no option "${printable(name)}". It takes ${[...known].join(", ")}.`);
+    }
+  }
+  const method = findMethod(options.method);
+  const granularity = parseGranularity(options.granularity);
+  if (!method.granularities.includes(granularity.kind)) {
+    throw new PruneError(
+      `method ${method.name} cannot score granularity ${options.granularity}; it does ${method.granularities.join(", ")}.`,
+    );
+  }
+  const filter = granularity.kind === "filter";
+  for (const name of ["roundTo", "rounding", "keepShape"] as const) {
+    if (options[name] !== undefined && !filter) {
+      throw new PruneError(
+        `${name} is for granularity filter, but granularity is ${options.granularity}. Leave it out.`,
+      );
+    }
+  }
+  const listed = typeof options.sparsity !== "number";
+  const scope = oneOf(options.scope, ["global", "layer"], listed || filter ? "layer" : "global", "scope");
+  if (listed && scope === "global") {
+    throw new PruneError(
+      'a sparsity per layer leaves nothing to compare globally. Leave scope out, or set it to "layer".',
+    );
+  }
+  const keepShape: unknown = options.keepShape ?? false;
+  if (typeof keepShape !== "boolean") {
+    throw new InputError(`keepShape is ${String(keepShape)}; it is true or false.`);
+  }
+  const skip: unknown = options.skip ?? [];
+  if (!Array.isArray(skip) || !skip.every((s) => typeof s === "string")) {
+    throw new InputError("skip is a list of layer names.");
+  }
+  return {
+    method: method.name,
+    granularity: granularityName(granularity),
+    sparsity: sparsityOf(options.sparsity),
+    scope,
+    seed: wholeNumber(options.seed ?? 0, "seed", 0, 2 ** 32 - 1),
+    norm: oneOf(options.norm, ["l1", "l2"], "l1", "norm"),
+    skip: [...skip],
+    roundTo: wholeNumber(options.roundTo ?? 1, "roundTo", 1, 1 << 20),
+    rounding: oneOf(options.rounding, ["kept", "removed"], "kept", "rounding"),
+    keepShape,
+    ...(options.inputShapes && {
+      inputShapes: Object.entries(options.inputShapes).map(([input, shape]) => ({
+        input,
+        shape: [...shape],
+      })),
+    }),
+  };
+}
+
+function oneOf<T extends string>(value: unknown, values: readonly T[], fallback: T, what: string): T {
+  const found = value === undefined ? fallback : values.find((name) => name === value);
+  if (found !== undefined) return found;
+  throw new InputError(`${what} is "${printable(String(value))}"; it is one of ${values.join(", ")}.`);
+}
+
+function sparsityOf(sparsity: PruneOptions["sparsity"]): RecordedOptions["sparsity"] {
+  if (typeof sparsity !== "object" || sparsity === null) return checkShare(sparsity, "sparsity");
+  return Object.entries(sparsity).map(([layer, share]) => ({
+    layer,
+    sparsity: checkShare(share, `sparsity of "${printable(layer)}"`),
+  }));
+}
+
+function checkShare(share: unknown, what: string): number {
+  if (typeof share === "number" && share >= 0 && share < 1) return share;
+  throw new PruneError(
+    `${what} is ${printable(String(share))}; it is the share to remove, a number from 0 to below 1 (0.9 removes 90 %).`,
+  );
+}
+
+/**
+ * Checks the names in `skip` (any node or weight, so that a list may name more than is prunable) and in a list of shares
+ * (prunable layers only). Throws E_PRUNE with the names there are.
+ */
+export function checkNames(options: RecordedOptions, layers: readonly PrunableLayer[], graph: Graph): void {
+  const nodes = new Set(graph.nodes.map((node) => node.name));
+  const listed = typeof options.sparsity === "number" ? [] : options.sparsity.map((s) => s.layer);
+  const wrong = [
+    ...options.skip.filter(
+      (name) => !nodes.has(name) && !graph.weights.has(name) && !graph.weights.has(`${name}.weight`),
+    ),
+    ...listed.filter((name) => !layers.some((layer) => layerMatches(layer, name))),
+  ];
+  if (wrong.length === 0) return;
+  const names = layers.map((layer) => printable(layer.name));
+  const shown =
+    names.length > 40 ? `${names.slice(0, 40).join(", ")}, … (${names.length} in all)` : names.join(", ");
+  throw new PruneError(`there is no prunable layer "${printable(wrong[0]!)}". The layers are ${shown}.`);
+}
+
+/** The share asked of a layer: undefined where it is skipped or not on the list. */
+export function shareOf(options: RecordedOptions, layer: PrunableLayer): number | undefined {
+  if (options.skip.some((name) => layerMatches(layer, name))) return undefined;
+  if (typeof options.sparsity === "number") return options.sparsity;
+  return options.sparsity.find((s) => layerMatches(layer, s.layer))?.sparsity;
+}

@@ -1,0 +1,71 @@
+import { PruneError } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import { type ChannelGroups, channelGroups, withFrozen } from "./channel-groups.ts";
+import { chooseFilters } from "./choose-filters.ts";
+import type { GraphTypes } from "./context.ts";
+import { classScores, filterLayers, skippedClasses, zeroRows } from "./filter-layers.ts";
+import type { PrunableLayer } from "./layers.ts";
+import { inexactClasses, maskFilters } from "./mask-filters.ts";
+import type { Evidence, Method } from "./methods/method.ts";
+import { shareOf } from "./options.ts";
+import type { LayerResult, RecordedOptions } from "./record.ts";
+import { scoreLayer } from "./score.ts";
+import { applyStructure, emptyStructure, type Structure, structureOf } from "./structure.ts";
+
+/** Whole filters with everything coupled to them: physically removed, or only masked with `keepShape`. */
+export function pruneFilters(
+  graph: Graph,
+  types: GraphTypes,
+  layers: readonly PrunableLayer[],
+  method: Method,
+  options: RecordedOptions,
+  evidence: Evidence,
+): {
+  readonly graph: Graph;
+  readonly layers: readonly LayerResult[];
+  readonly structure: Structure;
+  readonly notes: readonly string[];
+} {
+  const traced = channelGroups(graph, types);
+  const filters = filterLayers(traced, layers);
+  const held = withFrozen(traced, skippedClasses(filters, options.skip));
+  const candidates = new Set(filters.flatMap(({ classes }) => classes.filter((c) => !held.frozen.has(c))));
+  const inexact = inexactClasses(graph, types, held, candidates);
+  const groups = withFrozen(held, inexact);
+  if (candidates.size === inexact.size) refuse(groups, filters.length);
+  const raw = filters.map(({ layer }) => {
+    const scores = scoreLayer(graph, layer, method, { kind: "filter" }, options, evidence);
+    if (!scores.some(Number.isNaN)) return scores;
+    throw new PruneError(
+      `a filter of layer "${layer.name}" scores NaN; its weights or evidence contain NaN. Repair the model, or skip the layer.`,
+    );
+  });
+  const zero = filters.map(({ layer }) => zeroRows(graph, layer));
+  const scores = classScores(groups.classCount, filters, raw, zero, options.scope === "global");
+  const removed = chooseFilters(groups, filters, scores, {
+    scope: options.scope,
+    rates: filters.map(({ layer }) => shareOf(options, layer)),
+    listed: typeof options.sparsity !== "number",
+    rounding: options.rounding as "kept" | "removed",
+    roundTo: options.roundTo,
+  });
+  const structure = options.keepShape ? emptyStructure : structureOf(groups, removed);
+  const byWeight = new Map(filters.map((f) => [f.layer.weight, f.classes]));
+  return {
+    graph: options.keepShape ? maskFilters(graph, groups, removed) : applyStructure(graph, structure),
+    structure,
+    layers: layers.map(({ name, weight, rows }) => {
+      const gone = (byWeight.get(weight) ?? []).filter((c) => removed.has(c)).length;
+      return { layer: name, weight, units: rows, removed: gone };
+    }),
+    notes: [...new Set(inexact.values())].map((reason) => `kept whole: ${reason}`),
+  };
+}
+
+function refuse(groups: ChannelGroups, followed: number): never {
+  const reasons = [...new Set(groups.frozen.values())].slice(0, 5);
+  const why = followed === 0 ? "no layer's output channels can be followed" : reasons.join("; ");
+  throw new PruneError(
+    `no filter of this model can be removed: ${why}. Prune it with granularity element or block instead.`,
+  );
+}
