@@ -1,0 +1,23 @@
+import { dispatch, workgroupCounts } from "../../src/gpu/dispatch.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { CompiledKernel } from "../../src/gpu/pipelines.ts";
+
+/** Submits one dispatch of a kernel. */
+export function launch(
+  gpu: Gpu,
+  kernel: CompiledKernel,
+  buffers: Readonly<Record<string, GPUBuffer>>,
+  groups: number | readonly [number, number, number],
+  timestampWrites?: GPUComputePassTimestampWrites,
+): void {
+  const ranges = Object.fromEntries(Object.entries(buffers).map(([name, buffer]) => [name, { buffer }]));
+  const group = gpu.bindGroup(kernel, kernel.label, ranges);
+  const encoder = gpu.device.createCommandEncoder();
+  const pass = encoder.beginComputePass(timestampWrites ? { timestampWrites } : {});
+  pass.setPipeline(kernel.pipeline);
+  pass.setBindGroup(0, group);
+  const limit = gpu.adapter.limits["maxComputeWorkgroupsPerDimension"]!;
+  dispatch(pass, workgroupCounts(groups, limit, kernel.label));
+  pass.end();
+  gpu.submit([encoder.finish()]);
+}
