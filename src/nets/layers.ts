@@ -4,7 +4,7 @@ import { metadataKeys } from "../graph/metadata.ts";
 import { scalar } from "../tensor/host-tensor.ts";
 import type { NetOptions } from "./options.ts";
 import { type Parameters, parametersOf } from "./parameters.ts";
-import { padShortcut } from "./shortcut.ts";
+import { identityShortcut, padShortcut } from "./shortcut.ts";
 
 /** An activation [N, channels, height, width] while a net is put together. */
 export interface Feature {
@@ -46,6 +46,8 @@ export interface Layers {
   add(name: string, a: Feature, b: Feature): Feature;
   /** Shortcut option A: every second pixel, zero channels in front and behind; `added` is how many are published. */
   shortcutA(name: string, x: Feature, out: number, added: number): Feature;
+  /** Shortcut without change: `x` itself, or cut or padded to `out` channels where the widths asked for differ. */
+  identity(name: string, x: Feature, out: number): Feature;
   build(): Graph;
 }
 
@@ -94,6 +96,7 @@ export function layersOf(
       return { ...x, value: b.node("Add", [x.value, y.value], {}, { name }) };
     },
     shortcutA: (name, x, out, added) => padShortcut(b, p, options, name, x, out, added),
+    identity: (name, x, out) => identityShortcut(b, p, options, name, x, out),
     build() {
       p.finish(net);
       b.metadata(metadataKeys.arch, net);

@@ -35,7 +35,7 @@ export function basicBlock(
   y = l.relu(`${name}.relu1`, l.batchNorm(`${name}.bn1`, y));
   y = l.conv(`${name}.conv2`, y, { out: width, kernel: 3, pad: 1 });
   y = l.batchNorm(`${name}.bn2`, y);
-  const side = shortcut ? shortcut(name, x, stride, y, added) : x;
+  const side = shortcut ? shortcut(name, x, stride, y, added) : l.identity(`${name}.shortcut`, x, y.channels);
   return l.relu(`${name}.relu2`, l.add(`${name}.add`, y, side));
 }
 
@@ -53,6 +53,6 @@ export function bottleneck(
   y = l.conv(`${name}.conv2`, y, { out: width, kernel: 3, stride, pad: 1 });
   y = l.relu(`${name}.relu2`, l.batchNorm(`${name}.bn2`, y));
   y = l.batchNorm(`${name}.bn3`, l.conv(`${name}.conv3`, y, { out: 4 * width, kernel: 1 }));
-  const side = shortcut ? shortcut(name, x, stride, y, 0) : x;
+  const side = shortcut ? shortcut(name, x, stride, y, 0) : l.identity(`${name}.shortcut`, x, y.channels);
   return l.relu(`${name}.relu3`, l.add(`${name}.add`, y, side));
 }

@@ -28,13 +28,58 @@ export function padShortcut(
     b.constant([2, 2], `${slice}.steps`),
   ];
   const half = b.node("Slice", [x.value, ...range], {}, { name: slice });
-  const zeros = [b.constant([front, behind], `${pad}.pads`), "", b.constant([1], `${pad}.axes`)];
   return {
-    value: b.node("Pad", [half, ...zeros], { mode: "constant" }, { name: pad }),
+    value: padNode(b, pad, half, front, behind),
     channels: x.channels + front + behind,
     height: Math.ceil(x.height / 2),
     width: Math.ceil(x.width / 2),
   };
+}
+
+/**
+ * An identity shortcut. Where the widths asked for make its ends differ, floor(d/2) zero channels come in front and the rest
+ * behind, or are cut off there, as HRankPlus does between the stem and the first stage. Given weights must agree instead.
+ */
+export function identityShortcut(
+  b: GraphBuilder,
+  p: Parameters,
+  options: NetOptions,
+  name: string,
+  x: Feature,
+  out: number,
+): Feature {
+  const pad = `${name}.pad`;
+  const told = options.pads?.get(pad);
+  if (x.channels === out && !told) return x;
+  const [front, behind] = told ? checked(p, pad, told, x.channels, out) : halves(out - x.channels);
+  if (options.weights && !told) {
+    p.misfit(`${pad} would have to turn ${x.channels} channels into ${out}`);
+    return { ...x, channels: out };
+  }
+  return { ...x, value: padNode(b, pad, x.value, front, behind), channels: x.channels + front + behind };
+}
+
+function padNode(b: GraphBuilder, pad: string, value: string, front: number, behind: number): string {
+  const zeros = [b.constant([front, behind], `${pad}.pads`), "", b.constant([1], `${pad}.axes`)];
+  return b.node("Pad", [value, ...zeros], { mode: "constant" }, { name: pad });
+}
+
+const halves = (more: number): readonly [number, number] => [
+  Math.floor(more / 2),
+  more - Math.floor(more / 2),
+];
+
+function checked(
+  p: Parameters,
+  pad: string,
+  told: readonly [number, number],
+  from: number,
+  to: number,
+): readonly [number, number] {
+  if (told[0] + told[1] !== to - from) {
+    p.misfit(`${pad} adds ${told[0]} + ${told[1]} channels to ${from}, but ${to} are needed`);
+  }
+  return told;
 }
 
 /**
@@ -51,11 +96,7 @@ function padsOf(
 ): readonly [number, number] {
   const more = to - from;
   const told = options.pads?.get(pad);
-  if (told) {
-    if (told[0] + told[1] !== more)
-      p.misfit(`${pad} adds ${told[0]} + ${told[1]} channels to ${from}, but ${to} are needed`);
-    return told;
-  }
+  if (told) return checked(p, pad, told, from, to);
   if (more < 0) {
     p.misfit(`${pad} cannot turn ${from} channels into ${to}`);
     return [0, 0];
@@ -68,6 +109,5 @@ function padsOf(
       { node: pad },
     );
   }
-  const front = Math.floor(more / 2);
-  return [front, more - front];
+  return halves(more);
 }
