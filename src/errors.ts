@@ -56,13 +56,14 @@ export interface ErrorDetails {
 
 export class SecateurError extends Error {
   readonly code: ErrorCode;
-  readonly details: ErrorDetails;
+  /** Not named `details`: test runners take that for text to print. */
+  readonly where: ErrorDetails;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
     super(message, options);
     this.name = new.target.name;
     this.code = code;
-    this.details = details;
+    this.where = details;
   }
 }
 

@@ -29,10 +29,10 @@ export async function guardedAsync<T>(file: string | undefined, work: () => Prom
 
 function located(error: unknown, extra: ErrorDetails): SecateurError {
   if (error instanceof SecateurError) {
-    if (extra.file === undefined || error.details.file !== undefined) return error;
+    if (extra.file === undefined || error.where.file !== undefined) return error;
     const Kind = error.constructor === SecateurError ? FileError : undefined;
     const message = `${extra.file}: ${error.message}`;
-    const details = { ...error.details, ...extra };
+    const details = { ...error.where, ...extra };
     if (Kind) return new Kind(error.code, message, details, { cause: error });
     // Subclasses differ in their constructors, so the located error is built on the same prototype instead.
     const copy = new SecateurError(error.code, message, details, { cause: error });

@@ -189,7 +189,7 @@ for (const [what, code, make] of cases) {
   test(`refuses: ${what}`, () => {
     const bytes = make();
     const error = refuses(() => readSafetensors(bytes, { file: "evil.safetensors" }), code, what);
-    assert.is(error.details.file, "evil.safetensors");
+    assert.is(error.where.file, "evil.safetensors");
     assert.ok(error.message.length < 600, "the message is short");
   });
 }
