@@ -71,6 +71,16 @@ export function createPipelineCache(state: DeviceState): PipelineCache {
     return found;
   };
 
+  const createModule = (
+    label: string,
+    code: string,
+  ): { module: GPUShaderModule; scope: Promise<unknown> } => {
+    device.pushErrorScope("validation"); // the pipeline's rejection tells the same again
+    const module = device.createShaderModule({ label, code });
+    const scope = state.paced(() => device.popErrorScope()).catch(() => undefined);
+    return { module, scope };
+  };
+
   const build = async (
     kernel: CustomKernel,
     options: CompileOptions,
@@ -96,9 +106,7 @@ export function createPipelineCache(state: DeviceState): PipelineCache {
     const params = Object.values(bindings).some((b) => b.kind === "uniform") ? source.uniform : undefined;
     const layout = layoutOf(Object.values(bindings), params?.size ?? 0);
 
-    device.pushErrorScope("validation");
-    const module = device.createShaderModule({ label, code: text.code });
-    const scope = device.popErrorScope();
+    const { module, scope } = createModule(label, text.code);
     const pipeline = await state
       .settle(() =>
         device.createComputePipelineAsync({
@@ -109,10 +117,18 @@ export function createPipelineCache(state: DeviceState): PipelineCache {
       )
       .catch(async (error: unknown) => {
         if (error instanceof SecateurError) throw error;
-        const info = await state.settle(() => module.getCompilationInfo());
-        throw compileError(label, source, text, info.messages, error);
+        // Unrolling shifts columns; where the text as written is at fault too, it tells them right.
+        for (const unrolled of [false, true]) {
+          const mapped = unrolled ? text : specialise(source.code, spec, false);
+          const again = createModule(label, mapped.code);
+          await again.scope;
+          const { messages } = await state.settle(() => again.module.getCompilationInfo());
+          const errors = messages.filter((m) => m.type === "error");
+          if (errors.length > 0 || unrolled) throw compileError(label, source, mapped, errors, error);
+        }
+        throw error;
       })
-      .finally(() => scope.catch(() => {}));
+      .finally(() => scope);
     state.alive();
     return {
       name: kernel.name,
@@ -228,10 +244,9 @@ function compileError(
   label: string,
   source: ShaderSource,
   text: MappedText,
-  messages: readonly GPUCompilationMessage[],
+  errors: readonly GPUCompilationMessage[],
   cause: unknown,
 ): GpuError {
-  const errors = messages.filter((m) => m.type === "error");
   const rows = errors.map((m) => {
     const where = m.lineNum > 0 ? locate(source, text.lines[m.lineNum - 1] ?? m.lineNum) : source.files[0];
     return `${where}:${m.linePos}: ${m.message.trim()}`;

@@ -66,6 +66,7 @@ function judge(
   const total = number(/^\s*Total:\s+(\d+)/m);
   const fine = number(/^\s*Passed:\s+(\d+)/m) ?? 0;
   const failed = (total ?? 0) - fine;
+  const shown = output.match(/^\s*FAIL {2}/gm)?.length ?? 0;
   const fault =
     lateMs !== undefined
       ? `took longer than ${lateMs / 1000} s and was killed`
@@ -73,11 +74,13 @@ function judge(
         ? `was killed by ${signal}`
         : total === undefined
           ? "ended before its summary (is every suite ended by .run()?)"
-          : total === 0
-            ? "ran no test"
-            : code !== 0 && failed === 0
-              ? `exited with ${code} though its tests passed`
-              : undefined;
+          : failed > shown
+            ? "stopped in the middle: a test threw something that uvu cannot print"
+            : total === 0
+              ? "ran no test"
+              : code !== 0 && failed === 0
+                ? `exited with ${code} though its tests passed`
+                : undefined;
   return { passed: Math.max(0, fine - skips.length), failed, skips, ...(fault && { fault }) };
 }
 
