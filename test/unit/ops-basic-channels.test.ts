@@ -153,6 +153,7 @@ const stuck: Record<string, ChannelCase> = {
     roles: [1, "weight", "weight", "weight", "weight"],
   },
   "channel axis squeezed": { op: "Squeeze", inputs: [filled(2, 1, 3, 3), ints(1)], roles: [1, "weight"] },
+  "whatever is 1 squeezed": { op: "Squeeze", inputs: [filled(2, 6, 1, 1)], roles: [1] },
   "channels that meet another axis": { op: "Add", inputs: [x, filled(2, 6, 3, 3)], roles: [1, 2] },
   "channels that meet an unknown value": {
     op: "Add",

@@ -38,7 +38,8 @@ export const squeeze: OpDefinition = {
   channels(c) {
     const flow = c.in(0);
     const gone = squeezedAxes(c);
-    if (!flow || gone.has(flow.axis)) return frozen(c);
+    // Without named axes, channels cut down to one would be squeezed away too.
+    if (!flow || !c.inputs[1] || gone.has(flow.axis)) return frozen(c);
     const before = [...gone].filter((axis) => axis < flow.axis).length;
     return [{ axis: flow.axis - before, ids: flow.ids }];
   },
