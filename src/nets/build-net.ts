@@ -24,3 +24,6 @@ export function buildNet(name: string, options: NetOptions = {}): Graph {
   arch.layers(layers);
   return layers.build();
 }
+
+/** The name under which the library exports {@link buildNet}. */
+export const buildModel = buildNet;
