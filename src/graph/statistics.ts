@@ -47,7 +47,7 @@ export function inspectGraph(
       shape.map((d) => d ?? 1),
     );
   }
-  const types = inferTypes(graph, given);
+  const { types } = inferTypes(graph, given);
   const counted = new Set<string>();
   const layers: LayerStatistics[] = [];
   for (const node of graph.nodes) {

@@ -79,7 +79,7 @@ export function channelGroups(graph: Graph, types: GraphTypes): ChannelGroups {
     const base = contextOf(graph, types, node);
     const context: ChannelContext = {
       ...base,
-      outputs: node.outputs.map((name) => types.get(name) ?? { dtype: "f32", shape: [] }),
+      outputs: node.outputs.map((name) => types.types.get(name) ?? { dtype: "f32", shape: [] }),
       in: (i) => inputs[i],
       shape: (i) => base.inputs[i]?.shape ?? internal(`${reason} asks for the shape of operand ${i}`),
       isWeight: (i) => graph.weights.has(node.inputs[i] ?? ""),
@@ -97,7 +97,12 @@ export function channelGroups(graph: Graph, types: GraphTypes): ChannelGroups {
         slices.push({ node, input, weight, axis, role, ids });
       },
       attribute: (name, rewrite) => rewrites.push({ kind: "attribute", node, name, rewrite }),
-      hostInput: (input, rewrite) => rewrites.push({ kind: "hostInput", node, input, rewrite }),
+      hostInput: (input, rewrite) => {
+        // A computed operand cannot be rewritten, so nothing that would change it may go.
+        if (graph.weights.has(node.inputs[input] ?? ""))
+          rewrites.push({ kind: "hostInput", node, input, rewrite });
+        else for (const flow of inputs) if (flow) freeze(flow.ids, `${reason} computes operand ${input}`);
+      },
     };
     const consumed = slices.length;
     const outputs = op.channels(context);
@@ -105,9 +110,9 @@ export function channelGroups(graph: Graph, types: GraphTypes): ChannelGroups {
       const flow = outputs[k];
       if (name === "") continue;
       if (flow) {
-        if (flow.ids.length !== types.get(name)?.shape[flow.axis]) {
+        if (flow.ids.length !== types.types.get(name)?.shape[flow.axis]) {
           internal(
-            `${reason} gives ${flow.ids.length} channels to its output of shape [${types.get(name)?.shape}]`,
+            `${reason} gives ${flow.ids.length} channels to its output of shape [${types.types.get(name)?.shape}]`,
           );
         }
         values.set(name, flow);

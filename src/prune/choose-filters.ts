@@ -36,7 +36,7 @@ export function chooseFilters(
   const removed = new Set<number>();
   if (budget.scope === "global") {
     const rate = budget.rates.find((r) => r !== undefined) ?? 0;
-    const rooms = roomsOf(filters, candidates, ({ classes }) => {
+    const rooms = roomsOf(filters, ({ classes }) => {
       const least = Math.min(classes.length, budget.roundTo);
       return classes.length - Math.max(1, least);
     });
@@ -48,14 +48,14 @@ export function chooseFilters(
     if (budget.roundTo === 1) return protect(groups, scores, removed);
     const kept = new Map(rooms.map((r) => [r.filter, r.filter.classes.length - r.removed]));
     removed.clear();
-    const rounded = roomsOf(filters, candidates, (f) => {
+    const rounded = roomsOf(filters, (f) => {
       return f.classes.length - roundFilters(f.classes.length, kept.get(f)!, budget.roundTo);
     });
     takePerLayer(order, candidates, rounded, new Set(filters), removed);
     return protect(groups, scores, removed);
   }
   const targeted = new Set(filters.filter((_, i) => budget.rates[i] !== undefined));
-  const rooms = roomsOf(filters, candidates, (f) => {
+  const rooms = roomsOf(filters, (f) => {
     const rate = budget.rates[filters.indexOf(f)];
     const n = f.classes.length;
     return rate === undefined ? n - 1 : n - keptFilters(n, rate, budget.rounding, budget.roundTo);
@@ -75,15 +75,8 @@ function candidateClasses(groups: ChannelGroups, filters: readonly FilterLayer[]
   return counts;
 }
 
-function roomsOf(
-  filters: readonly FilterLayer[],
-  candidates: ReadonlyMap<number, number>,
-  most: (filter: FilterLayer) => number,
-): Room[] {
-  return filters
-    .filter(({ classes }) => classes.some((c) => candidates.has(c)))
-    .map((filter) => ({ filter, most: most(filter), removed: 0 }));
-}
+const roomsOf = (filters: readonly FilterLayer[], most: (filter: FilterLayer) => number): Room[] =>
+  filters.map((filter) => ({ filter, most: most(filter), removed: 0 }));
 
 /** Layers that a class spans, with how many of their filters it makes. */
 function spans(rooms: readonly Room[]): Map<number, Map<Room, number>> {

@@ -131,7 +131,7 @@ const elementwise: Rule = (at) => {
   const { graph, types, groups, known, node, output, ids } = at;
   const context = contextOf(graph, types, node);
   const op = findOp(node.op);
-  const type = types.get(output);
+  const type = types.types.get(output);
   const flow = groups.values.get(output);
   if (!op || !type || !flow || !isFloat(type.dtype)) return undefined;
   const size = ids.length;

@@ -1,16 +1,16 @@
+import { contextOf as contextFrom } from "../graph/evaluate.ts";
 import type { Graph, Node } from "../graph/graph.ts";
-import type { OpContext, TensorType } from "../graph/op.ts";
+import type { Inference } from "../graph/infer.ts";
+import type { OpContext } from "../graph/op.ts";
 
-/** Types of all values of a graph, by name. */
-export type GraphTypes = ReadonlyMap<string, TensorType>;
+/** Types of all values and constants known for one representative input. */
+export type GraphTypes = Inference;
 
-/** What an op may know of one node once shapes are worked out; constants are the graph's weights. */
-export const contextOf = (graph: Graph, types: GraphTypes, node: Node): OpContext => ({
-  node,
-  inputs: node.inputs.map((name) => {
-    if (name === "") return undefined;
-    const weight = graph.weights.get(name);
-    return weight ? { dtype: weight.dtype, shape: weight.shape } : types.get(name);
-  }),
-  value: (i) => graph.weights.get(node.inputs[i] ?? ""),
+/** What an op may know of one node; weights are those of `graph`, which may differ in value from those inferred from. */
+export const contextOf = (graph: Graph, { types, values }: GraphTypes, node: Node): OpContext => ({
+  ...contextFrom(node, types, values),
+  value: (i) => {
+    const name = node.inputs[i] ?? "";
+    return name === "" ? undefined : (graph.weights.get(name) ?? values.get(name));
+  },
 });

@@ -29,6 +29,13 @@ export function pruneFilters(
   const traced = channelGroups(graph, types);
   const filters = filterLayers(traced, layers);
   const held = withFrozen(traced, skippedClasses(filters, options.skip));
+  for (const layer of layers) {
+    const listed = typeof options.sparsity !== "number" && (shareOf(options, layer) ?? 0) > 0;
+    if (!listed || filters.some((f) => f.layer === layer)) continue;
+    throw new PruneError(
+      `the filters of layer "${layer.name}" cannot be followed through the model. Leave it out of sparsity.`,
+    );
+  }
   const candidates = new Set(filters.flatMap(({ classes }) => classes.filter((c) => !held.frozen.has(c))));
   const inexact = inexactClasses(graph, types, held, candidates);
   const groups = withFrozen(held, inexact);

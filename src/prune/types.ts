@@ -23,7 +23,7 @@ export function staticTypes(graph: Graph, inputShapes: InputShapes = {}): GraphT
   for (const input of graph.inputs) {
     const asked = given.get(input.name);
     const shape = asked ?? input.shape.map((d, i) => (d === null && i === 0 ? 1 : d));
-    if (shape.includes(null)) {
+    if (shape.some((d) => d === null)) {
       throw new InputError(
         `input "${printable(input.name)}" has shape ${showShape(input.shape)}; channels can only be followed for known sizes. ` +
           "Pass inputShapes with one representative shape for it.",
@@ -38,7 +38,7 @@ export function staticTypes(graph: Graph, inputShapes: InputShapes = {}): GraphT
     throw new PruneError(
       `the model's shapes cannot be worked out for inputs ${[...shapes].map(([n, s]) => `${printable(n)} ${showShape(s)}`).join(", ")}: ` +
         `${cause.message} Pass inputShapes with a representative shape.`,
-      cause.details,
+      cause.where,
     );
   }
 }

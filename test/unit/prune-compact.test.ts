@@ -1,0 +1,193 @@
+import { existsSync, readFileSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type Graph, withWeights } from "../../src/graph/graph.ts";
+import { inspectGraph } from "../../src/graph/statistics.ts";
+import { readSafetensors } from "../../src/io/safetensors.ts";
+import { buildNet } from "../../src/nets/build-net.ts";
+import { compact } from "../../src/prune/compact.ts";
+import { prune } from "../../src/prune/prune.ts";
+import { recordOf } from "../../src/prune/record.ts";
+import { getNumber, type HostTensor } from "../../src/tensor/host-tensor.ts";
+import { handMade, layers, residualNet } from "../support/prune-graphs.ts";
+import { sameOutputs } from "../support/prune-outputs.ts";
+import { skip } from "../support/skip.ts";
+
+const test = suite("compact");
+const shared = new URL("../../../shared/models/", import.meta.url);
+const shape = (graph: Graph, name: string): readonly number[] => graph.weights.get(name)!.shape;
+
+/** The graph with `change` applied to copies of the named weights. */
+function changed(graph: Graph, changes: Record<string, (data: Float32Array) => void>): Graph {
+  const weights = new Map<string, HostTensor>();
+  for (const [name, change] of Object.entries(changes)) {
+    const data = (graph.weights.get(name)!.data as Float32Array).slice();
+    change(data);
+    weights.set(name, { ...graph.weights.get(name)!, data });
+  }
+  return withWeights(graph, weights);
+}
+
+function surgeryNet(name: "dns-lenet5-mnist" | "dns-lenet300-mnist", arch: string): Graph | undefined {
+  const file = new URL(`${name}.safetensors`, shared);
+  if (!existsSync(file)) {
+    skip(`compaction of ${name}`, "../shared/models is not there");
+    return undefined;
+  }
+  const { tensors } = readSafetensors(new Uint8Array(readFileSync(file)));
+  return buildNet(arch, { weights: new Map([...tensors].filter(([key]) => !key.endsWith("_mask"))) });
+}
+
+test("Dynamic Network Surgery LeNet-5: 20-50-500 becomes 8-19-57", async () => {
+  const graph = surgeryNet("dns-lenet5-mnist", "lenet5");
+  if (!graph) return;
+  const before = inspectGraph(graph);
+  assert.equal([before.parameters, before.nonzeros, before.macs], [431_080, 3_993, 2_293_000]);
+  const { graph: small, report } = await compact(graph);
+  assert.equal(
+    report.layers.map((l) => l.rows),
+    [8, 19, 57, 10],
+  );
+  const after = inspectGraph(small);
+  assert.equal([after.parameters, after.nonzeros, after.macs], [21_992, 3_982, 376_298]);
+  assert.equal(report.folded, []);
+  const kept = recordOf(small).steps.flatMap((s) => (s.kind === "compact" ? s.structure.weights : []));
+  const rows = (name: string): readonly number[] => kept.find((w) => w.weight === name && w.axis === 0)!.kept;
+  assert.equal(rows("conv1.weight"), [2, 4, 6, 8, 9, 10, 13, 14]);
+  assert.equal(
+    rows("conv2.weight"),
+    [0, 11, 14, 15, 17, 20, 22, 25, 27, 29, 30, 31, 34, 37, 38, 41, 42, 47, 49],
+  );
+  sameOutputs(small, graph);
+});
+
+test("Dynamic Network Surgery LeNet-300-100: 784-300-100 becomes 784-62-18, 462 inputs are read", async () => {
+  const graph = surgeryNet("dns-lenet300-mnist", "lenet300");
+  if (!graph) return;
+  const before = inspectGraph(graph);
+  assert.equal([before.parameters, before.nonzeros], [266_610, 4_988]);
+  const { graph: small, report } = await compact(graph);
+  assert.equal(
+    report.layers.map((l) => [l.rows, l.columns, l.columnsRead]),
+    [
+      [62, 784, 462],
+      [18, 62, 62],
+      [10, 18, 18],
+    ],
+  );
+  assert.is(inspectGraph(small).nonzeros, 4_987);
+  sameOutputs(small, graph);
+});
+
+test("nothing dead, nothing done: the same graph comes back", async () => {
+  for (const [, build] of handMade) {
+    const graph = build();
+    const { graph: same, report } = await compact(graph);
+    assert.is(same, graph);
+    assert.is(report.removed, 0);
+  }
+});
+
+test("masked channels are removed exactly, to the net that removal gives", async () => {
+  for (const [, build] of handMade) {
+    const options = { method: "magnitude", granularity: "filter", sparsity: 0.5 } as const;
+    const masked = (await prune(build(), { ...options, keepShape: true })).graph;
+    const removed = (await prune(build(), options)).graph;
+    const { graph } = await compact(masked);
+    for (const [name, w] of removed.weights) assert.equal(shape(graph, name), w.shape, name);
+    sameOutputs(graph, masked);
+    sameOutputs(graph, removed);
+  }
+});
+
+test("a channel that nobody reads goes, and so does what only it read", async () => {
+  // conv2 does not read channel 4 of conv1; fc does not read channel 1, but conv1 does, so that stays.
+  const graph = changed(residualNet(), {
+    "conv2.weight": (w) => {
+      for (let o = 0; o < 4; o++) w.fill(0, (o * 6 + 4) * 9, (o * 6 + 5) * 9);
+    },
+    "fc.weight": (w) => {
+      for (let o = 0; o < 3; o++) w[o * 4 + 1] = 0;
+    },
+  });
+  const { graph: small } = await compact(graph);
+  assert.equal(shape(small, "conv1.weight"), [5, 4, 3, 3]);
+  assert.equal(shape(small, "conv0.weight"), [4, 2, 3, 3]);
+  sameOutputs(small, graph);
+});
+
+test("a dead filter with a BatchNormalization shift: gone where the activation gives zero, kept where padding shows it", async () => {
+  const dead = (shift: number): Graph =>
+    changed(residualNet(), {
+      "conv1.weight": (w) => w.fill(0, 36, 72),
+      "bn1.bias": (b) => {
+        b[1] = shift;
+      },
+      "bn1.running_mean": (m) => {
+        m[1] = 0;
+      },
+    });
+  const negative = await compact(dead(-0.5));
+  assert.equal(shape(negative.graph, "conv1.weight"), [5, 4, 3, 3]);
+  sameOutputs(negative.graph, dead(-0.5));
+  const positive = await compact(dead(0.5));
+  assert.is(positive.report.removed, 0);
+});
+
+test("a constant folds into the biases of an unpadded convolution and of a Gemm, which may be new ones", async () => {
+  const l = layers("fold");
+  const x = l.b.input("image", [null, 2, 4, 4]);
+  const a = l.relu("relu0", l.conv("conv0", x, [4, 2, 3, 3], {}, true));
+  const b = l.relu("relu1", l.bn("bn1", l.conv("conv1", a, [5, 4, 3, 3], { pads: [0, 0, 0, 0] }), 5));
+  l.head(b, 5);
+  const graph = changed(l.b.build(), {
+    "conv0.weight": (w) => w.fill(0, 18, 36),
+    "conv0.bias": (w) => {
+      w[1] = 0.7;
+    },
+    "conv1.weight": (w) => w.fill(0, 2 * 36, 3 * 36),
+    "bn1.weight": (w) => {
+      w[2] = 1;
+    },
+    "bn1.bias": (w) => {
+      w[2] = 4;
+    },
+  });
+  const { graph: small, report } = await compact(graph);
+  assert.equal(report.folded, [
+    { node: "conv1", channels: 1 },
+    { node: "fc", channels: 1 },
+  ]);
+  assert.equal(shape(small, "conv1.weight"), [4, 3, 3, 3]);
+  assert.equal(shape(small, "conv1.bias"), [4]);
+  assert.equal(shape(small, "fc.weight"), [3, 4]);
+  sameOutputs(small, graph);
+});
+
+test("a net that is all zero keeps one channel everywhere", async () => {
+  const graph = residualNet();
+  const blank = withWeights(
+    graph,
+    new Map(
+      [...graph.weights].map(([n, w]) => [
+        n,
+        n.includes("running") ? w : { ...w, data: new Float32Array(w.data.length) },
+      ]),
+    ),
+  );
+  const { graph: small } = await compact(blank);
+  for (const [name, w] of small.weights) assert.ok(w.data.length > 0, name);
+  assert.equal(shape(small, "conv1.weight"), [1, 1, 3, 3]);
+});
+
+test("negative zeros are zeros", async () => {
+  const graph = changed(residualNet(), {
+    "conv2.weight": (w) => {
+      for (let o = 0; o < 4; o++) w.fill(-0, (o * 6 + 4) * 9, (o * 6 + 5) * 9);
+    },
+  });
+  assert.is((await compact(graph)).report.removed, 1);
+  assert.ok(Object.is(getNumber(graph.weights.get("conv2.weight")!.data, 36), -0));
+});
+
+test.run();
