@@ -32,10 +32,10 @@ export function packParams(
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) throw new GpuError("E_GPU", `${label}: the field ${name} of params is missing.`);
     const list = typeof value === "number" ? [value] : value;
-    if (list.length !== field.count) {
+    if (!Array.isArray(list) || list.length !== field.count) {
       throw new GpuError(
         "E_GPU",
-        `${label}: the field ${name} of params takes ${field.count} numbers, but got ${list.length}.`,
+        `${label}: the field ${name} of params takes ${field.count} numbers, but got ${Array.isArray(list) ? list.length : String(list)}.`,
       );
     }
     list.forEach((number, k) => {

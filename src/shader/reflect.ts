@@ -74,11 +74,7 @@ function constantsOf(
   const spec: Record<string, ShaderSpec> = {};
   for (const d of declarations(tokens)) {
     if (d.kind === "override") {
-      const type =
-        d.type ||
-        (/^(true|false)$/.test(d.init)
-          ? "bool"
-          : ({ u: "u32", f: "f32", h: "f16" }[d.init.slice(-1)] ?? "i32"));
+      const type = d.type || literalType(d.init);
       overrides[d.name] = { type, ...(d.init && { init: d.init }) };
     }
     if (d.kind === "const") constants[d.name] = d.init;
@@ -139,6 +135,14 @@ function parse(
       `wgsl_reflect cannot read it: ${message.replace(/\.*\s*Line:.*$/s, "")} (${composed.code.split("\n")[line - 1]?.trim()})`,
     );
   }
+}
+
+/** The type that an override without one takes from its default. */
+function literalType(init: string): string {
+  if (/^(true|false)$/.test(init)) return "bool";
+  if (/^0x/i.test(init)) return init.endsWith("u") ? "u32" : "i32";
+  if (init.endsWith("h")) return "f16";
+  return init.endsWith("u") ? "u32" : /[.ef]/.test(init) ? "f32" : "i32";
 }
 
 function workgroupSizes(tokens: readonly Token[]): Map<string, [string, string, string]> {

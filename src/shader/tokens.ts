@@ -10,7 +10,7 @@ export interface Token {
 }
 
 const PATTERN =
-  /(?<comment>\/\/[^\n]*|\/\*[\s\S]*?\*\/)|(?<space>\s+)|(?<word>[A-Za-z_]\w*)|(?<number>0[xX][\da-fA-F]+[iu]?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[iufh]?)|(?<sign>\+\+|--|\+=|<<|>>|[\s\S])/gy;
+  /(?<comment>\/\/[^\n]*|\/\*[\s\S]*?\*\/)|(?<space>\s+)|(?<word>[A-Za-z_]\w*)|(?<number>0[xX][\da-fA-F]+[iu]?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[iufh]?)|(?<sign><<=|>>=|\+\+|--|[-+*/%&|^!<>=]=|<<|>>|[\s\S])/gy;
 
 /** Cuts WGSL into tokens; comments and spaces are tokens too. */
 export function tokenise(code: string): Token[] {

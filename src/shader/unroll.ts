@@ -143,8 +143,9 @@ function checkBody(tokens: readonly Token[], first: number, end: number, index: 
       if (/^(let|var|const)$/.test(before)) throw bad(token.line, `its body declares another ${index}`);
       if (before === "&") throw bad(token.line, `its body takes the address of ${index}`);
     }
-    const assigned = before === index && beforeThat !== "." && /^(\+\+|--|\+=|=)$/.test(token.text);
-    if (assigned && tokens[i + 1]?.text !== "=") throw bad(token.line, `its body assigns ${index}`);
+    const assigned =
+      before === index && beforeThat !== "." && /^(\+\+|--|<<=|>>=|[-+*/%&|^]?=)$/.test(token.text);
+    if (assigned) throw bad(token.line, `its body assigns ${index}`);
     beforeThat = before;
     before = token.text;
   }
