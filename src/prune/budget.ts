@@ -1,4 +1,5 @@
 import { PruneError } from "../errors.ts";
+import { nthSmallest } from "./nth-smallest.ts";
 
 /** State of a unit before this step. */
 export const unitState = { live: 0, zero: 1, masked: 2 } as const;
@@ -65,15 +66,13 @@ export function chooseUnits(pools: readonly UnitPool[], target: number): Uint8Ar
   const wanted = Math.min(total, Math.max(target, masked));
   const flags = pools.map((pool) => new Uint8Array(pool.scores.length));
   if (wanted === 0) return flags;
-  const sorted = keys.slice().sort();
-  const threshold = sorted[wanted - 1]!;
-  // Of the units that tie with the threshold, only as many go as are still missing.
-  let ties = 0;
-  for (let i = wanted - 1; i >= 0 && sorted[i] === threshold; i--) ties++;
+  const { value: threshold, ties: allowed } = nthSmallest(keys, wanted - 1);
+  let ties = allowed;
   at = 0;
   for (const flag of flags) {
     for (let i = 0; i < flag.length; i++) {
       const key = keys[at++]!;
+      // Of the units that tie with the threshold, only as many go as are still missing.
       if (key < threshold) flag[i] = 1;
       else if (key === threshold && ties > 0) {
         flag[i] = 1;

@@ -7,6 +7,8 @@ import {
   roundFilters,
   type UnitPool,
 } from "../../src/prune/budget.ts";
+import { nthSmallest } from "../../src/prune/nth-smallest.ts";
+import { seeded } from "../../src/tensor/random.ts";
 
 const test = suite("prune budget");
 const pool = (scores: number[], states: number[] = []): UnitPool => ({
@@ -75,6 +77,25 @@ test("masked units stay removed, zeros come next, whatever their scores", () => 
   assert.equal(flags([pool([9, 0.1, 8, 0.2], [2, 0, 1, 0])], 2), [[1, 0, 1, 0]]);
   assert.equal(flags([pool([9, 8, 7], [2, 2, 0])], 1), [[1, 1, 0]]);
   assert.equal(flags([pool([0, 0, 1], [1, 1, 0])], 1), [[1, 0, 0]]);
+});
+
+test("radix selection agrees with sorting, signs, zeros, infinities and ties included", () => {
+  const random = seeded(4);
+  for (let round = 0; round < 50; round++) {
+    const values = Float64Array.from({ length: 1 + random.below(60) }, () => {
+      const kind = random.below(6);
+      if (kind === 0) return random.below(2) === 0 ? 0 : -0;
+      if (kind === 1) return random.below(3) - 1;
+      if (kind === 2) return random.below(2) === 0 ? Number.NEGATIVE_INFINITY : -Number.MAX_VALUE;
+      return random.normal() * 10 ** (random.below(40) - 20);
+    });
+    const sorted = [...values].sort((a, b) => a - b);
+    for (const [i, value] of sorted.entries()) {
+      const found = nthSmallest(values, i);
+      assert.ok(found.value === value, `${found.value} is not ${value}`);
+      assert.is(found.ties, sorted.slice(0, i + 1).filter((v) => v === value).length);
+    }
+  }
 });
 
 test("a score that is not a number is refused", () => {
