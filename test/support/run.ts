@@ -53,18 +53,19 @@ function judge(
   signal: string | null,
   lateMs: number | undefined,
 ): Pick<FileResult, "passed" | "failed" | "skips" | "fault"> {
+  // The last one counts: a failing test may have printed another run's summary.
   const number = (pattern: RegExp): number | undefined => {
-    const match = pattern.exec(output);
+    const match = [...output.matchAll(pattern)].at(-1);
     return match ? Number(match[1]) : undefined;
   };
-  const skips = output
+  const marked = output
     .split("\n")
-    .filter((line) => line.includes(SKIP_MARK))
-    .map((line) => line.slice(line.indexOf(SKIP_MARK) + SKIP_MARK.length));
-  const silent = number(/^\s*Skipped:\s+(\d+)/m) ?? 0;
-  if (silent > 0) skips.push(`${silent} by uvu's .skip`);
-  const total = number(/^\s*Total:\s+(\d+)/m);
-  const fine = number(/^\s*Passed:\s+(\d+)/m) ?? 0;
+    .filter((line) => line.startsWith(SKIP_MARK))
+    .map((line) => line.slice(SKIP_MARK.length));
+  const silent = number(/^ {2}Skipped: +(\d+)/gm) ?? 0;
+  const skips = silent > 0 ? [...marked, `${silent} by uvu's .skip`] : marked;
+  const total = number(/^ {2}Total: +(\d+)/gm);
+  const fine = number(/^ {2}Passed: +(\d+)/gm) ?? 0;
   const failed = (total ?? 0) - fine;
   const shown = output.match(/^\s*FAIL {2}/gm)?.length ?? 0;
   const fault =
@@ -81,7 +82,7 @@ function judge(
               : code !== 0 && failed === 0
                 ? `exited with ${code} though its tests passed`
                 : undefined;
-  return { passed: Math.max(0, fine - skips.length), failed, skips, ...(fault && { fault }) };
+  return { passed: Math.max(0, fine - marked.length), failed, skips, ...(fault && { fault }) };
 }
 
 /** Test files below `folder`, relative to the root, that contain any of the filters. */

@@ -5,5 +5,5 @@ export const SKIP_MARK = "SKIPPED: ";
 
 /** Says loudly that a test did not run, and why. The runner counts and lists it. Then return from the test. */
 export function skip(what: string, why: string): void {
-  writeSync(2, `${SKIP_MARK}${what} (${why})\n`);
+  writeSync(2, `\n${SKIP_MARK}${what} (${why})\n`);
 }

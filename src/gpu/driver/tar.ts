@@ -29,7 +29,8 @@ export function untar(bytes: Uint8Array, wanted: (name: string) => boolean): Map
     const type = text(at + 156, 1);
     const folder = text(at + 345, 155);
     const name = (folder ? `${folder}/` : "") + text(at, 100);
-    if ((type === "0" || type === "") && wanted(name)) files.set(name, bytes.slice(start, start + size));
+    if ((type === "0" || type === "") && wanted(name))
+      files.set(name, new Uint8Array(bytes.subarray(start, start + size)));
     at = start + Math.ceil(size / BLOCK) * BLOCK;
   }
   return files;
