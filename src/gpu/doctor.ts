@@ -13,15 +13,22 @@ export interface DoctorReport {
   readonly adapter?: AdapterFacts;
   readonly selfTest?: SelfTest;
   /** Why not `ok`. */
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly problem?: string;
   readonly node: string;
   /** Of the package webgpu, which holds Dawn. */
   readonly dawn: string;
   readonly platform: string;
+  /** The same for people, several lines. */
+  readonly text: string;
 }
 
 /** Opens the GPU and lets it compute something that the CPU checks. Never throws: what went wrong is in the report. */
 export async function examine(options: OpenOptions = {}): Promise<DoctorReport> {
+  const report = await look(options);
+  return { ...report, text: describe(report) };
+}
+
+async function look(options: OpenOptions): Promise<Omit<DoctorReport, "text">> {
   const versions = {
     node: process.version,
     dawn: dawnVersion(),
@@ -31,16 +38,47 @@ export async function examine(options: OpenOptions = {}): Promise<DoctorReport> 
   try {
     gpu = await openGpuInNode(options);
     const result = await selfTest(gpu);
-    const error = result.passed
-      ? {}
-      : { error: { code: "E_VERIFY", message: `the self-test failed: ${result.message}` } };
-    return { ok: result.passed, adapter: gpu.adapter, selfTest: result, ...error, ...versions };
+    const problem = result.passed ? {} : { problem: `this adapter computes wrongly: ${result.message}.` };
+    return { ok: result.passed, adapter: gpu.adapter, selfTest: result, ...problem, ...versions };
   } catch (error) {
-    const { code = "E_INTERNAL", message } = error as { code?: string; message: string };
-    return { ok: false, ...(gpu && { adapter: gpu.adapter }), error: { code, message }, ...versions };
+    return {
+      ok: false,
+      ...(gpu && { adapter: gpu.adapter }),
+      problem: (error as Error).message,
+      ...versions,
+    };
   } finally {
     gpu?.dispose();
   }
+}
+
+function describe({ adapter, selfTest, problem, node, dawn, platform }: Omit<DoctorReport, "text">): string {
+  const rows: [string, string][] = [];
+  if (adapter) {
+    const { limits } = adapter;
+    const mib = (name: string): string => `${Math.floor((limits[name] ?? 0) / 2 ** 20)} MiB`;
+    rows.push(
+      ["adapter", adapter.description || adapter.device || "unnamed"],
+      ["kind", adapter.software ? "software: for correctness and ratios, not for milliseconds" : "hardware"],
+      ["features", adapter.features.join(", ")],
+      ["largest buffer", `${mib("maxBufferSize")}, ${mib("maxStorageBufferBindingSize")} in one binding`],
+      [
+        "workgroup",
+        `${limits["maxComputeInvocationsPerWorkgroup"]} threads, ${limits["maxComputeWorkgroupStorageSize"]} bytes`,
+      ],
+      ["bindings", `${limits["maxStorageBuffersPerShaderStage"]} storage buffers`],
+    );
+  }
+  if (selfTest) {
+    const gpuTime = selfTest.gpuMs === undefined ? "" : `, ${selfTest.gpuMs.toFixed(2)} ms on the GPU`;
+    const outcome = selfTest.passed
+      ? `passed: ${selfTest.elements} elements exact`
+      : `FAILED: ${selfTest.message}`;
+    rows.push(["self-test", `${outcome} (${selfTest.ms.toFixed(2)} ms${gpuTime})`]);
+  }
+  rows.push(["versions", `Node ${node}, webgpu ${dawn}, ${platform}`]);
+  if (problem) rows.push(["problem", problem]);
+  return rows.map(([name, value]) => `${name.padEnd(15)} ${value}`).join("\n");
 }
 
 function dawnVersion(): string {

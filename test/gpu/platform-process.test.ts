@@ -130,7 +130,7 @@ test("our SwiftShader is used when asked for, and when there is nothing else", a
   }
   const text = `import { examine } from "./src/gpu/doctor.ts";
 const report = await examine();
-console.error("RESULT", report.ok, report.adapter?.description, report.adapter?.software, report.error?.message);
+console.error("RESULT", report.ok, report.adapter?.description, report.adapter?.software, report.problem);
 `;
   for (const env of [{ SECATEUR_DRIVER: "swiftshader" }, { ...NOWHERE, SECATEUR_DRIVER: "" }]) {
     const { code, output } = await runChild(text, { env });
