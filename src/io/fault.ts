@@ -30,12 +30,9 @@ export async function guardedAsync<T>(file: string | undefined, work: () => Prom
 function located(error: unknown, extra: ErrorDetails): SecateurError {
   if (error instanceof SecateurError) {
     if (extra.file === undefined || error.where.file !== undefined) return error;
-    const Kind = error.constructor === SecateurError ? FileError : undefined;
     const message = `${extra.file}: ${error.message}`;
-    const details = { ...error.where, ...extra };
-    if (Kind) return new Kind(error.code, message, details, { cause: error });
-    // Subclasses differ in their constructors, so the located error is built on the same prototype instead.
-    const copy = new SecateurError(error.code, message, details, { cause: error });
+    // Subclasses differ in their constructors, so the located error is put on the prototype of the original.
+    const copy = new SecateurError(error.code, message, { ...error.where, ...extra }, { cause: error });
     Object.setPrototypeOf(copy, Object.getPrototypeOf(error));
     copy.name = error.name;
     return copy;

@@ -27,11 +27,16 @@ export function formatOf(name: string): ModelFormat | undefined {
   return extension === "onnx" || extension === "safetensors" ? extension : undefined;
 }
 
-/** Without a telling name: a .safetensors file starts with the length of a JSON header that fits the file. */
+/**
+ * What bytes without a telling name are. A .safetensors file starts with the length of its header, as eight bytes of which
+ * the last are zero; ONNX has no place for those. One with a damaged length still has "{" after it, where ONNX files,
+ * which start with byte 8, seldom do.
+ */
 function sniff(bytes: Uint8Array): ModelFormat {
-  if (bytes.length < 9 || bytes[8] !== 0x7b) return "onnx";
+  if (bytes.length < 9) return "onnx";
   const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
-  return length <= BigInt(bytes.length - 8) ? "safetensors" : "onnx";
+  const damaged = bytes[8] === 0x7b && bytes[0] !== 8;
+  return length <= BigInt(bytes.length - 8) || damaged ? "safetensors" : "onnx";
 }
 
 /**
@@ -45,7 +50,8 @@ export function modelFromBytes(
   external?: ExternalData,
 ): Graph {
   return guarded(options.name, () => {
-    const format = formatOf(options.name ?? "") ?? sniff(bytes);
+    const format =
+      formatOf(options.name ?? "") ?? (options.arch === undefined ? sniff(bytes) : "safetensors");
     if (format === "safetensors") return fromSafetensors(readSafetensors(bytes, options), options.arch);
     const graph = readOnnx(bytes, external ? { external } : {});
     checkArch(graph, options.arch);
