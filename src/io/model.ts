@@ -1,7 +1,11 @@
 import { FileError, InputError, printable } from "../errors.ts";
-import type { Graph } from "../graph/graph.ts";
+import { type Graph, withWeights } from "../graph/graph.ts";
 import { metadataKeys } from "../graph/metadata.ts";
 import { buildNet } from "../nets/build-net.ts";
+import { applyRecord, parseRecord } from "../prune/record.ts";
+import { isFloat } from "../tensor/dtype.ts";
+import { cast, type HostTensor } from "../tensor/host-tensor.ts";
+import { sameShape, showShape } from "../tensor/shape.ts";
 import { guarded } from "./fault.ts";
 import { readOnnx } from "./onnx/read.ts";
 import type { ExternalData } from "./onnx/tensor.ts";
@@ -71,8 +75,39 @@ function fromSafetensors(file: SafetensorsFile, arch: string | undefined): Graph
       "the file holds weights but no graph. Name the net they belong to (ARCH:file.safetensors, or the arch option).",
     );
   }
-  const graph = buildNet(arch, { weights: file.tensors });
+  const record = file.metadata.get(metadataKeys.record);
+  const graph =
+    record === undefined
+      ? buildNet(arch, { weights: file.tensors })
+      : fillWeights(applyRecord(buildNet(arch, { init: "zeros" }), parseRecord(record)), file.tensors);
   return { ...graph, metadata: new Map([...file.metadata, ...graph.metadata]) };
+}
+
+/** The graph with its parameters taken from a file; constants of the net (shapes, bounds) are not in such files. */
+function fillWeights(graph: Graph, tensors: ReadonlyMap<string, HostTensor>): Graph {
+  const weights = new Map<string, HostTensor>();
+  for (const [name, own] of graph.weights) {
+    const given = tensors.get(name);
+    const fits = given && isFloat(given.dtype) && sameShape(given.shape, own.shape);
+    if (fits) weights.set(name, cast(given, own.dtype));
+    else if (given || (isFloat(own.dtype) && own.shape.length > 0)) {
+      const is = given ? `${given.dtype} ${showShape(given.shape)}` : "missing";
+      throw new FileError(
+        "E_FORMAT",
+        `weight "${printable(name)}" is ${is}; the net and the file's record need ${own.dtype} ${showShape(own.shape)}.`,
+        { tensor: printable(name) },
+      );
+    }
+  }
+  for (const name of tensors.keys()) {
+    const companion = /\.num_batches_tracked$|_mask$/.test(name);
+    if (graph.weights.has(name) || companion) continue;
+    throw new FileError(
+      "E_FORMAT",
+      `tensor "${printable(name)}" is no weight of the net. Name the net it was made for.`,
+    );
+  }
+  return withWeights(graph, weights);
 }
 
 function checkArch(graph: Graph, arch: string | undefined): void {

@@ -17,14 +17,17 @@ import type { ErrorCode } from "../../src/errors.ts";
 import { graphBuilder } from "../../src/graph/builder.ts";
 import { type Graph, makeGraph } from "../../src/graph/graph.ts";
 import { metadataKeys, readPreprocessing } from "../../src/graph/metadata.ts";
+import { findOp } from "../../src/graph/ops/index.ts";
 import { loadModel, openModel, parseModelSpec, saveModel, writeFileWhole } from "../../src/io/files.ts";
 import { modelFromBytes, modelToBytes } from "../../src/io/model.ts";
 import { readPruned, writePruned } from "../../src/io/pruned-file.ts";
 import { readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import { loadModel as loadInBrowser, saveModel as saveInBrowser } from "../../src/io/web.ts";
+import { buildNet } from "../../src/nets/build-net.ts";
 import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
 import { refuses, refusesAsync, sameGraph, sameTensor } from "../support/files.ts";
+import { skip } from "../support/skip.ts";
 
 const test = suite("safetensors: models");
 const folder = mkdtempSync(join(tmpdir(), "secateur-model-"));
@@ -274,6 +277,39 @@ test("plain weights need a net, and a file of ours needs none", async () => {
   const own = join(folder, "own.safetensors");
   await saveModel(pruned(10, 1, false), own);
   await refusesAsync(() => loadModel(own, { arch: "resnet20" }), "E_FORMAT", "the wrong net");
+});
+
+test("plain weights with a record go into the net the record makes", async () => {
+  if (!findOp("Gemm")) return skip("plain weights with a record", "no op Gemm");
+  const net = buildNet("lenet300");
+  const weights = new Map(net.weights);
+  const slice = (name: string, axis: number): void => {
+    const w = weights.get(name)!;
+    const [rows, columns] = [w.shape[0]!, w.shape[1] ?? 1];
+    const kept = axis === 0 ? [5, columns] : [rows, 5];
+    const data = Float32Array.from({ length: kept[0]! * kept[1]! }, (_, i) => i / 1000);
+    weights.set(name, { dtype: "f32", shape: w.shape.length === 1 ? [5] : kept, data });
+  };
+  const names = [...weights.keys()].filter((n) => /ip2\.(weight|bias)$|ip3\.weight$/.test(n));
+  assert.is(names.length, 3, `names of LeNet-300: ${[...weights.keys()]}`);
+  for (const name of names) slice(name, name.includes("ip3") ? 1 : 0);
+  const kept = [1, 2, 3, 5, 8];
+  const structure = {
+    weights: names.map((weight) => ({ weight, axis: weight.includes("ip3") ? 1 : 0, of: 100, kept })),
+    attributes: [],
+    constants: [],
+    biases: [],
+  };
+  const step = { kind: "compact", before: "0".repeat(64), after: "0".repeat(64), layers: [], structure };
+  const metadata = new Map([[metadataKeys.record, JSON.stringify({ version: 1, steps: [step] })]]);
+  const parameters = new Map([...weights].filter(([, w]) => w.dtype === "f32"));
+  const path = join(folder, "recorded.safetensors");
+  writeFileSync(path, writeSafetensors(parameters, metadata));
+  const graph = await openModel(`lenet300:${path}`);
+  for (const name of names) sameTensor(weights.get(name)!, graph.weights.get(name)!, name);
+  parameters.delete(names[0]!);
+  writeFileSync(path, writeSafetensors(parameters, metadata));
+  await refusesAsync(() => openModel(`lenet300:${path}`), "E_FORMAT", "a missing weight");
 });
 
 test("MODEL arguments", async () => {
