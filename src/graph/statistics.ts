@@ -1,6 +1,7 @@
+import { InputError, printable } from "../errors.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { byteLength, getNumber, type HostTensor } from "../tensor/host-tensor.ts";
-import type { Shape } from "../tensor/shape.ts";
+import { type Shape, showShape } from "../tensor/shape.ts";
 import { contextOf, opOf } from "./evaluate.ts";
 import type { Graph, Node } from "./graph.ts";
 import { inferTypes } from "./infer.ts";
@@ -32,8 +33,8 @@ export interface GraphStatistics {
 
 /**
  * Counts parameters, non-zeros, MACs and bytes, in all and per layer. A weight read by several nodes counts once, with the
- * first. Unknown batch sizes count as 1; shapes that other unknown dimensions leave open can be given in `inputShapes`.
- * Throws what shape inference throws.
+ * first. Unknown batch sizes count as 1; inputs with other unknown dimensions need a shape in `inputShapes`. Throws E_INPUT
+ * without it, and what shape inference throws.
  */
 export function inspectGraph(
   graph: Graph,
@@ -41,7 +42,12 @@ export function inspectGraph(
 ): GraphStatistics {
   const given = new Map(Object.entries(inputShapes));
   for (const { name, shape } of graph.inputs) {
-    if (given.has(name) || shape.some((d, i) => d === null && i > 0)) continue;
+    if (given.has(name)) continue;
+    if (shape.some((d, i) => d === null && i > 0)) {
+      throw new InputError(
+        `input "${printable(name)}" has shape ${showShape(shape)}, and MACs depend on the unknown sizes. Pass inputShapes with a shape for it.`,
+      );
+    }
     given.set(
       name,
       shape.map((d) => d ?? 1),

@@ -3,6 +3,7 @@ import type { ChannelContext, ChannelIds } from "../graph/channels.ts";
 import type { Attribute, Graph, Node } from "../graph/graph.ts";
 import { findOp } from "../graph/ops/index.ts";
 import { contextOf, type GraphTypes } from "./context.ts";
+import { dimensionTaint } from "./dimension-taint.ts";
 import { unionFind } from "./union-find.ts";
 
 /** Does the weight make the channels along this axis (a filter), read them, or hold one value per channel? */
@@ -68,18 +69,24 @@ export function channelGroups(graph: Graph, types: GraphTypes): ChannelGroups {
     if (ids.length > 0) reasons.push({ ids, reason });
   };
 
+  const taint = dimensionTaint();
   for (const node of graph.nodes) {
     const reason = `${printable(node.op)} "${printable(node.name)}"`;
     const op = findOp(node.op) ?? internal(`op ${node.op} is not known`);
     const inputs = node.inputs.map((name) => values.get(name));
+    const base = contextOf(graph, types, node);
+    const outputTypes = node.outputs.map(
+      (name) => types.types.get(name) ?? ({ dtype: "f32", shape: [] } as const),
+    );
+    freeze(taint.follow(node, op, base, inputs[0], outputTypes), `${reason} computes with their number`);
+    if (node.op === "Shape") continue;
     if (!op.channels) {
       for (const flow of inputs) if (flow) freeze(flow.ids, `${reason} has no channel rule`);
       continue;
     }
-    const base = contextOf(graph, types, node);
     const context: ChannelContext = {
       ...base,
-      outputs: node.outputs.map((name) => types.types.get(name) ?? { dtype: "f32", shape: [] }),
+      outputs: outputTypes,
       in: (i) => inputs[i],
       shape: (i) => base.inputs[i]?.shape ?? internal(`${reason} asks for the shape of operand ${i}`),
       isWeight: (i) => graph.weights.has(node.inputs[i] ?? ""),

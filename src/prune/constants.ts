@@ -81,8 +81,21 @@ const batchNormalised: Rule = ({ graph, known, node }) => {
   });
 };
 
+/** A constant channel is its own mean, so what is left is the shift. */
+const instanceNormalised: Rule = ({ graph, known, node }) => {
+  const [scale, shift] = [1, 2].map((i) => graph.weights.get(node.inputs[i] ?? ""));
+  const input = known.get(node.inputs[0] ?? "");
+  if (!scale || !shift || !input) return undefined;
+  return input.map((k, c) => {
+    return getNumber(scale.data, c) === 0 || !Number.isNaN(k) ? getNumber(shift.data, c) : Number.NaN;
+  });
+};
+
 /** Positions move, values stay: follow the raw ids; an id that stands for different constants in two places is unknown. */
 const moved: Rule = ({ known, groups, node, ids }) => {
+  const [first] = node.inputs;
+  const same = groups.values.get(first ?? "")?.ids;
+  if (same?.length === ids.length && same.every((id, k) => id === ids[k])) return known.get(first!)?.slice();
   const byId = new Map<number, number>();
   for (const name of node.inputs) {
     const flow = groups.values.get(name);
@@ -191,6 +204,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Gemm: mixed,
   MatMul: mixed,
   BatchNormalization: batchNormalised,
+  InstanceNormalization: instanceNormalised,
   Concat: joined,
   Pad: padded,
   AveragePool: averaged,

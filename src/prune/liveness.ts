@@ -54,11 +54,9 @@ export function liveChannels(
   };
   for (const c of groups.frozen.keys()) need(c);
   settle();
-  const axes = [
-    ...groups.slices.map((s) => s.classes),
-    ...[...groups.values.values()].map(({ ids }) => ids.map((id) => groups.classOf[id]!)),
-  ];
-  for (const classes of axes) {
+  const axes = [...groups.values.values()].map(({ ids }) => ids.map((id) => groups.classOf[id]!));
+  // Last first: what is kept only for its own sake may need some of what comes before it.
+  for (const classes of axes.reverse()) {
     if (classes.length === 0 || classes.some((c) => live[c] === 1)) continue;
     need(classes[0]!);
     settle();

@@ -1,7 +1,7 @@
 import { type GraphBuilder, graphBuilder } from "../../src/graph/builder.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { allocate } from "../../src/tensor/dtype.ts";
-import { type HostTensor, setNumber } from "../../src/tensor/host-tensor.ts";
+import { type HostTensor, scalar, setNumber } from "../../src/tensor/host-tensor.ts";
 import { type Random, seeded } from "../../src/tensor/random.ts";
 import { sizeOf } from "../../src/tensor/shape.ts";
 
@@ -181,6 +181,27 @@ export function flattenNet(): Graph {
   return l.b.build();
 }
 
+/** As exporters write `x.view(x.size(0), -1)`: the target shape is computed from the batch size alone. */
+export function viewNet(channelsToo = false): Graph {
+  const l = layers("view");
+  const x = l.b.input("image", [null, 1, 2, 2]);
+  const a = l.relu("relu0", l.conv("conv0", x, [4, 1, 1, 1], {}, true));
+  const dims = l.b.node("Shape", [a], {}, { name: "shape" });
+  const size = (k: number): string => {
+    const one = l.b.node("Gather", [dims, l.b.constant(scalar(k, "i64"))], { axis: 0 }, { name: `size${k}` });
+    return l.b.node("Unsqueeze", [one, l.b.constant([0])], {}, { name: `list${k}` });
+  };
+  const target = channelsToo ? [size(0), size(1), l.b.constant([4])] : [size(0), l.b.constant([-1])];
+  const shape = l.b.node("Concat", target, { axis: 0 }, { name: "target" });
+  const flat = l.b.node("Reshape", [a, shape], {}, { name: "view" });
+  if (!channelsToo) l.b.output(l.linear("fc", flat, 16, 3), [null, 3]);
+  else {
+    const mean = l.b.node("ReduceMean", [flat, l.b.constant([2])], { keepdims: 0 }, { name: "mean" });
+    l.b.output(l.linear("fc", mean, 4, 3), [null, 3]);
+  }
+  return l.b.build();
+}
+
 export const handMade: readonly (readonly [string, () => Graph])[] = [
   ["residual", residualNet],
   ["shortcut A", shortcutNet],
@@ -189,4 +210,5 @@ export const handMade: readonly (readonly [string, () => Graph])[] = [
   ["depthwise", depthwiseNet],
   ["grouped", groupedNet],
   ["flatten", flattenNet],
+  ["computed view", viewNet],
 ];

@@ -180,6 +180,26 @@ test("a net that is all zero keeps one channel everywhere", async () => {
   assert.equal(shape(small, "conv1.weight"), [1, 1, 3, 3]);
 });
 
+test("whatever an extreme random mask kills goes without changing the outputs", async () => {
+  let removed = 0;
+  for (const [, build] of handMade) {
+    for (let seed = 0; seed < 6; seed++) {
+      const options = {
+        method: "random",
+        granularity: "element",
+        sparsity: 0.75 + 0.03 * seed,
+        seed,
+      } as const;
+      const { graph } = await prune(build(), options);
+      const { graph: small, report } = await compact(graph);
+      removed += report.removed;
+      sameOutputs(small, graph);
+      assert.is((await compact(small)).report.removed, 0, "a second pass finds more");
+    }
+  }
+  assert.ok(removed > 50, `only ${removed} channels died`);
+});
+
 test("negative zeros are zeros", async () => {
   const graph = changed(residualNet(), {
     "conv2.weight": (w) => {

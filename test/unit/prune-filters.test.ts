@@ -196,4 +196,23 @@ test("a gated channel is exact: zero times anything is zero", async () => {
   sameOutputs(small, (await prune(graph, { ...base, keepShape: true })).graph);
 });
 
+test("unknown image sizes are no obstacle; given ones have to fit the model", async () => {
+  const l = layers("any");
+  const x = l.b.input("image", [null, 2, null, null]);
+  l.head(l.relu("relu0", l.conv("conv0", x, [4, 2, 3, 3], {}, true)), 4);
+  const graph = l.b.build();
+  const free = await prune(graph, base);
+  assert.equal(shape(free.graph, "conv0.weight"), [2, 2, 3, 3]);
+  const told = await prune(graph, { ...base, inputShapes: { image: [3, 2, 9, 9] } });
+  assert.equal(told.graph.weights.get("conv0.weight"), free.graph.weights.get("conv0.weight"));
+  for (const inputShapes of [{ image: [1, 3, 9, 9] }, { picture: [1, 2, 9, 9] }, { image: [1, 2] }]) {
+    try {
+      await prune(graph, { ...base, inputShapes: inputShapes as Record<string, number[]> });
+      assert.unreachable();
+    } catch (error) {
+      assert.is((error as { code: string }).code, "E_INPUT");
+    }
+  }
+});
+
 test.run();

@@ -10,6 +10,7 @@ import {
   residualNet,
   shortcutNet,
   splitNet,
+  viewNet,
 } from "../support/prune-graphs.ts";
 
 const test = suite("prune groups");
@@ -136,6 +137,12 @@ test("a weight that two nodes read is sliced once; an axis that only one of them
   l.head(b, 4);
   const frozen = coupledSets(l.b.build()).map((s) => s.frozen);
   assert.ok(frozen[0]?.includes("also read elsewhere"), String(frozen[0]));
+});
+
+test("a shape computed from the batch size holds no channels; one computed from their number holds them", () => {
+  assert.is(coupledSets(viewNet())[0]!.frozen, undefined);
+  const held = coupledSets(viewNet(true))[0]!.frozen;
+  assert.ok(held?.includes('Reshape "view"'), String(held));
 });
 
 test.run();
