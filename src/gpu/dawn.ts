@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { GpuError } from "../errors.ts";
-import { useCachedSwiftShader } from "./driver/swiftshader.ts";
+import { loaderProblem, useCachedSwiftShader } from "./driver/swiftshader.ts";
 import type { Gpu } from "./gpu.ts";
 import { type OpenOptions, openFrom } from "./open.ts";
 
@@ -20,15 +20,14 @@ const TOGGLES = [
 ];
 
 /** Dawn's instances. They stay here for ever: collecting one while it is in use crashes the process. */
-const instances: GPU[] = [];
-let named: GPU[] | undefined;
+const instances = new Map<string, GPU>();
 
 /**
  * Opens the GPU in Node through Dawn. Throws `E_NO_ADAPTER`, saying what to do. Where no other adapter exists and our own
  * copy of SwiftShader is installed, or the environment says `SECATEUR_DRIVER=swiftshader`, that is used.
  */
 export async function openGpuInNode(options: OpenOptions = {}): Promise<Gpu> {
-  const settings: OpenOptions = { memoryBudget: hostMemory() / 2, ...options };
+  const settings: OpenOptions = { ...options, memoryBudget: options.memoryBudget ?? hostMemory() / 2 };
   if (options.device !== undefined) return openFrom(undefined, settings, NO_ADAPTER);
   const forced = process.env.SECATEUR_DRIVER === "swiftshader";
   if (forced && !useCachedSwiftShader()) {
@@ -37,35 +36,35 @@ export async function openGpuInNode(options: OpenOptions = {}): Promise<Gpu> {
       "SECATEUR_DRIVER=swiftshader, but SwiftShader is not installed. Run `npx secateur doctor --fix`.",
     );
   }
-  if (instances.length === 0) instances.push(await createInstance([]));
-  try {
-    return await openFrom(
-      settings.adapter === "software" ? [...instances, ...(await softwareInstances())] : instances,
-      settings,
-      NO_ADAPTER,
-    );
-  } catch (error) {
-    if (
-      !(error instanceof GpuError) ||
-      error.code !== "E_NO_ADAPTER" ||
-      forced ||
-      settings.adapter === "hardware"
-    )
-      throw error;
-    if (!useCachedSwiftShader()) throw error;
-    instances.push(await createInstance([]));
-    return openFrom(instances.slice(-1), settings, NO_ADAPTER);
+  let failure: unknown;
+  for (const names of searchOrder(settings.adapter)) {
+    // Last of all our own SwiftShader, which the process sees from then on.
+    if (names === undefined && (forced || !useCachedSwiftShader())) break;
+    try {
+      return await openFrom(await instanceFor(names ?? "cached"), settings, NO_ADAPTER);
+    } catch (error) {
+      if (!(error instanceof GpuError) || error.code !== "E_NO_ADAPTER") throw error;
+      failure ??= error;
+    }
   }
+  const problem = loaderProblem();
+  throw problem === undefined ? failure : new GpuError("E_NO_ADAPTER", problem, {}, { cause: failure });
 }
 
-/** Beside a hardware adapter a software one is reached only by its name. */
-async function softwareInstances(): Promise<readonly GPU[]> {
-  named ??= [
-    await createInstance(["adapter=llvmpipe"]),
-    await createInstance(["adapter=SwiftShader"]),
-    await createInstance(["adapter=Microsoft"]),
-  ];
-  return named;
+/** What to look through: "" is whatever the loader offers first, other names are adapters', undefined is our SwiftShader. */
+function searchOrder(adapter: OpenOptions["adapter"]): readonly (string | undefined)[] {
+  if (adapter === "hardware") return [""];
+  // Beside a hardware adapter a software one is reached only by its name.
+  return adapter === "software" ? ["", "llvmpipe", "SwiftShader", "Microsoft", undefined] : ["", undefined];
+}
+
+async function instanceFor(name: string): Promise<GPU> {
+  let instance = instances.get(name);
+  if (instance === undefined) {
+    instance = await createInstance(name === "" || name === "cached" ? [] : [`adapter=${name}`]);
+    instances.set(name, instance);
+  }
+  return instance;
 }
 
 async function createInstance(extra: readonly string[]): Promise<GPU> {

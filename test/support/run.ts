@@ -19,6 +19,9 @@ export interface FileResult {
 const ROOT = resolve(fileURLToPath(import.meta.url), "../../..");
 const FILE_TIMEOUT_MS = Number(process.env.SECATEUR_TEST_TIMEOUT_S ?? 300) * 1000;
 
+/** Of a failing file's output. */
+const MOST_LINES = 150;
+
 /** Runs one test file in a process of its own, so that a crash, a hang or a global state stays there. */
 export function runFile(file: string, timeoutMs = FILE_TIMEOUT_MS, root = ROOT): Promise<FileResult> {
   const start = performance.now();
@@ -137,7 +140,13 @@ function report(result: FileResult): void {
   if (result.fault !== undefined) counts.push(result.fault);
   const mark = isBad(result) ? "FAIL" : "ok  ";
   process.stdout.write(`${mark} ${result.file}: ${counts.join(", ")} (${result.seconds.toFixed(1)} s)\n`);
-  if (isBad(result)) process.stdout.write(`${result.output.replace(/^/gm, "     | ")}\n`);
+  if (!isBad(result)) return;
+  const lines = result.output.trimEnd().split("\n");
+  const shown =
+    lines.length > MOST_LINES
+      ? [...lines.slice(0, MOST_LINES), `… ${lines.length - MOST_LINES} more lines`]
+      : lines;
+  process.stdout.write(`${shown.map((line) => `     | ${line}\n`).join("")}\n`);
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url))

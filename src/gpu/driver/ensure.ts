@@ -48,7 +48,7 @@ async function settle(kind: DriverOutcome["kind"], log: Log): Promise<DriverOutc
   if (!probe.found) {
     throw new GpuError(
       "E_NO_ADAPTER",
-      `no driver could be found or installed: ${probe.why} Install a Vulkan driver by hand (mesa-vulkan-drivers and libvulkan1).`,
+      `no driver could be found or installed: ${probe.why} Or install a Vulkan driver by hand (mesa-vulkan-drivers and libvulkan1).`,
     );
   }
   log(`an adapter is there now: ${probe.description}`);

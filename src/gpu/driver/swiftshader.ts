@@ -1,18 +1,15 @@
 import { copyFileSync, existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 
 /** Where our own copy of SwiftShader lies once `doctor --fix` has fetched it. */
 export function swiftShaderFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "secateur", "swiftshader-138.0.2");
 }
 
-export const SWIFTSHADER_FILES = [
-  "libvulkan.so.1",
-  "libvk_swiftshader.so",
-  "vk_swiftshader_icd.json",
-] as const;
+const LOADER = "libvulkan.so.1";
+export const SWIFTSHADER_FILES = [LOADER, "libvk_swiftshader.so", "vk_swiftshader_icd.json"] as const;
 
 /** Is it there, whole? */
 export function hasSwiftShader(): boolean {
@@ -34,18 +31,29 @@ export function useCachedSwiftShader(): boolean {
 
 /** Puts a Vulkan loader beside Dawn's library where the system has none; a folder that cannot be written stays as it is. */
 function provideLoader(): void {
-  if (systemHasLoader()) return;
+  const target = loaderBesideDawn();
+  if (target === undefined || existsSync(target) || systemHasLoader()) return;
   try {
-    const folder = join(
-      dirname(fileURLToPath(import.meta.resolve("webgpu"))),
-      "dist",
-      `linux-${process.arch}`,
-    );
-    const target = join(folder, "libvulkan.so.1");
-    if (existsSync(folder) && !existsSync(target))
-      copyFileSync(join(swiftShaderFolder(), "libvulkan.so.1"), target);
+    copyFileSync(join(swiftShaderFolder(), LOADER), target);
   } catch {
-    // Then no adapter is found, and that error says what to do.
+    // loaderProblem() says what to do
+  }
+}
+
+/** What to do where SwiftShader is installed and the Vulkan loader cannot be put where Dawn looks for it. */
+export function loaderProblem(): string | undefined {
+  if (process.platform !== "linux" || !hasSwiftShader() || systemHasLoader()) return undefined;
+  const target = loaderBesideDawn();
+  if (target !== undefined && existsSync(target)) return undefined;
+  return `SwiftShader is installed, but ${target ?? "the package webgpu"} cannot be written: start Node with LD_LIBRARY_PATH=${swiftShaderFolder()}.`;
+}
+
+function loaderBesideDawn(): string | undefined {
+  try {
+    const folder = dirname(createRequire(import.meta.url).resolve("webgpu"));
+    return join(folder, "dist", `linux-${process.arch}`, LOADER);
+  } catch {
+    return undefined;
   }
 }
 
@@ -62,5 +70,5 @@ export function systemHasLoader(): boolean {
     "/usr/local/lib",
     dirname(process.execPath),
   ];
-  return folders.some((folder) => existsSync(join(folder, "libvulkan.so.1")));
+  return folders.some((folder) => existsSync(join(folder, LOADER)));
 }
