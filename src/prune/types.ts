@@ -35,7 +35,7 @@ export function staticTypes(graph: Graph, inputShapes: InputShapes = {}): GraphT
     .join(", ");
   throw new PruneError(
     `the model's shapes cannot be worked out for inputs ${shown}: ${fault!.message} Pass inputShapes with a representative shape.`,
-    fault!.details,
+    fault!.where,
   );
 }
 
