@@ -1,3 +1,4 @@
+import type { BufferRange } from "../../src/gpu/bind.ts";
 import { dispatch, workgroupCounts } from "../../src/gpu/dispatch.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { CompiledKernel } from "../../src/gpu/pipelines.ts";
@@ -6,11 +7,13 @@ import type { CompiledKernel } from "../../src/gpu/pipelines.ts";
 export function launch(
   gpu: Gpu,
   kernel: CompiledKernel,
-  buffers: Readonly<Record<string, GPUBuffer>>,
+  bindings: Readonly<Record<string, GPUBuffer | BufferRange>>,
   groups: number | readonly [number, number, number],
   timestampWrites?: GPUComputePassTimestampWrites,
 ): void {
-  const ranges = Object.fromEntries(Object.entries(buffers).map(([name, buffer]) => [name, { buffer }]));
+  const ranges = Object.fromEntries(
+    Object.entries(bindings).map(([name, bound]) => [name, "buffer" in bound ? bound : { buffer: bound }]),
+  );
   const group = gpu.bindGroup(kernel, kernel.label, ranges);
   const encoder = gpu.device.createCommandEncoder();
   const pass = encoder.beginComputePass(timestampWrites ? { timestampWrites } : {});
