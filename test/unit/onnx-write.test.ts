@@ -126,6 +126,16 @@ test("infinite and negative-zero attributes survive both formats", () => {
   sameGraph(graph, readOnnx(writeOnnx(graph)), "onnx");
 });
 
+test("numbers come back as their author wrote them", () => {
+  for (const alpha of [0.1, 1e-5, 1 / 3, 0.30000001192092896, 1e-40, 16777216, -1.5e30]) {
+    const b = graphBuilder("g");
+    b.output(b.node("LeakyRelu", [b.input("x", [2])], { alpha }), [2]);
+    const back = readOnnx(writeOnnx(b.build())).nodes[0]!.attributes.get("alpha") as number;
+    assert.is(Math.fround(back), Math.fround(alpha));
+    if (alpha === Number(alpha.toPrecision(7))) assert.is(back, alpha);
+  }
+});
+
 test("every conformance model of ops we know parses and survives both formats; every other names its op", () => {
   const folder = shared("onnx-conformance/node", "conformance models parse");
   if (!folder) return;

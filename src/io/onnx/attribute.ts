@@ -14,6 +14,18 @@ function wholeNumber(value: bigint): number {
   return value > BigInt(limit) ? limit : value < BigInt(-limit) ? -limit : Number(value);
 }
 
+/**
+ * The shortest decimal number that the float32 in the file stands for: 0.1, not 0.10000000149. It is what the author wrote,
+ * rounds to the same float32 wherever one is needed, and so comes back the same from every file format.
+ */
+function decimal(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Object.is(Math.fround(short), value)) return short;
+  }
+  return value;
+}
+
 function text(bytes: Uint8Array, what: string): string {
   try {
     return utf8.decode(bytes);
@@ -56,13 +68,14 @@ export function attributeOf(
   }
   switch (typeOf(proto)) {
     case Type.FLOAT:
-      return proto.f;
+      return decimal(proto.f);
     case Type.INT:
       return wholeNumber(proto.i);
     case Type.STRING:
       return text(proto.s, what);
     case Type.FLOATS:
-      return proto.floats;
+      // Long lists are data, not settings somebody wrote.
+      return proto.floats.length > 64 ? proto.floats : proto.floats.map(decimal);
     case Type.INTS:
       return proto.ints.map(wholeNumber);
     case Type.STRINGS:
