@@ -62,6 +62,8 @@ export interface LowerContext {
   readonly outputs: readonly (View | undefined)[];
   /** To apply to the first output before it is stored; code 0 unless the lowering says that it fuses activations. */
   readonly activation: Activation;
+  /** Does a software adapter run it? It has no real workgroup memory. False unless said. */
+  readonly software?: boolean;
   /** Value of input `i` where it is a constant of the compiled graph. */
   constant(i: number): HostTensor | undefined;
   /** Uploads data once, at compile time. f64 and f16 arrays are converted to f32, i64 and small ints to i32. */

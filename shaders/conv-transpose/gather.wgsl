@@ -1,0 +1,127 @@
+// conv-transpose/gather: ONNX ConvTranspose, y = act(W^T * x + bias), 1-D to 3-D, by gathering: every output looks for the
+// inputs that reach it, so nothing is added atomically. Output o takes tap k of input i where i * stride + k * dilation -
+// before = o. One thread: R output channels of one group at one pixel of one image.
+// Lanes run along the images (IMAGES_INNER: columns layout) or along the pixels of a row (rows layout, batch 1).
+// Reads per matching tap and input channel: 4 B of x, 4R B of W. No barrier.
+// @include "lib/activation.wgsl"
+override WG_SIZE: u32 = 64;
+override ACT: u32 = 0;
+override HAS_BIAS: bool = false;
+override IMAGES_INNER: bool = false;
+const R: u32 = 4u; // @spec 1 2 4 8
+struct Params {
+  count: u32, // threads with something to do
+  images: u32,
+  blocks_per_group: u32,
+  rows_per_group: u32, // output channels
+  channels: u32, // of the input, per group
+  x_base: u32,
+  x_image: u32,
+  x_channel: u32,
+  w_base: u32,
+  w_row: u32, // W is [input channels, output channels per group, ...]
+  w_channel: u32,
+  bias_base: u32,
+  bias_row: u32,
+  y_base: u32,
+  y_image: u32,
+  y_channel: u32,
+  act_a: f32,
+  act_b: f32,
+  // depth, height, width; the fourth is unused
+  size: vec4<u32>,
+  out: vec4<u32>,
+  kernel: vec4<u32>,
+  stride: vec4<u32>,
+  dilation: vec4<u32>,
+  before: vec4<u32>, // padding
+  x_step: vec4<u32>,
+  w_step: vec4<u32>,
+  y_step: vec4<u32>,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>; // one per output channel; the weight again when unused
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+const NONE: u32 = 0xffffffffu;
+
+// The input that tap k of output o comes from, or NONE.
+fn source(o: u32, k: u32, before: u32, stride: u32, dilation: u32, size: u32) -> u32 {
+  let reach = o + before;
+  let back = k * dilation;
+  if (back > reach) { return NONE; }
+  let i = (reach - back) / stride;
+  if (i * stride != reach - back || i >= size) { return NONE; }
+  return i;
+}
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_id) lane: vec3<u32>,
+) {
+  var rest = (group.x + group.y * groups.x) * WG_SIZE + lane.x;
+  if (rest >= params.count) { return; }
+  var image = 0u;
+  if (IMAGES_INNER) {
+    image = rest % params.images;
+    rest = rest / params.images;
+  }
+  let w = rest % params.out.z;
+  rest = rest / params.out.z;
+  let h = rest % params.out.y;
+  rest = rest / params.out.y;
+  let d = rest % params.out.x;
+  var block = rest / params.out.x;
+  if (!IMAGES_INNER) {
+    let blocks = params.count / (params.images * params.out.x * params.out.y * params.out.z);
+    image = block / blocks;
+    block = block % blocks;
+  }
+  let conv_group = block / params.blocks_per_group;
+  let row = (block - conv_group * params.blocks_per_group) * R;
+  var row_at: array<u32, R>;
+  var acc: array<f32, R>;
+  for (var r: u32 = 0u; r < R; r++) { // @unroll
+    // A row past the group's end reads the last one again; it is not stored.
+    row_at[r] = params.w_base + conv_group * params.channels * params.w_channel
+      + min(row + r, params.rows_per_group - 1u) * params.w_row;
+    acc[r] = 0.0;
+  }
+  let image_at = params.x_base + image * params.x_image + conv_group * params.channels * params.x_channel;
+  for (var kd = 0u; kd < params.kernel.x; kd++) {
+    let xd = source(d, kd, params.before.x, params.stride.x, params.dilation.x, params.size.x);
+    if (xd == NONE) { continue; }
+    for (var kh = 0u; kh < params.kernel.y; kh++) {
+      let xh = source(h, kh, params.before.y, params.stride.y, params.dilation.y, params.size.y);
+      if (xh == NONE) { continue; }
+      for (var kw = 0u; kw < params.kernel.z; kw++) {
+        let xw = source(w, kw, params.before.z, params.stride.z, params.dilation.z, params.size.z);
+        if (xw == NONE) { continue; }
+        var x_at = image_at + xd * params.x_step.x + xh * params.x_step.y + xw * params.x_step.z;
+        var w_at = kd * params.w_step.x + kh * params.w_step.y + kw * params.w_step.z;
+        for (var c = 0u; c < params.channels; c++) {
+          let value = x[x_at];
+          for (var r: u32 = 0u; r < R; r++) { // @unroll
+            acc[r] += weight[row_at[r] + w_at] * value;
+          }
+          x_at += params.x_channel;
+          w_at += params.w_channel;
+        }
+      }
+    }
+  }
+  let pixel_at = params.y_base + image * params.y_image + d * params.y_step.x + h * params.y_step.y + w * params.y_step.z;
+  for (var r: u32 = 0u; r < R; r++) { // @unroll
+    if (row + r < params.rows_per_group) {
+      let m = conv_group * params.rows_per_group + row + r;
+      var value = acc[r];
+      if (HAS_BIAS) { value += bias[params.bias_base + m * params.bias_row]; }
+      y[pixel_at + m * params.y_channel] = activate(value, ACT, params.act_a, params.act_b);
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import { threeAxes } from "../../graph/ops/support/taps.ts";
+import type { Dispatch } from "../lowering.ts";
+import type { DirectConv } from "./conv-direct.ts";
+
+/** One way to run a depthwise convolution. */
+export interface DepthwiseVariant {
+  readonly name: string;
+  applicable(problem: DirectConv): boolean;
+  dispatch(problem: DirectConv): Dispatch;
+}
+
+const workgroup = 64;
+const mostGroups = 65_535;
+const widestKernel = 9;
+
+/** One input channel per group, at most two spatial axes, and a weight that lies as its file wrote it. */
+function fits({ kernel, geometry: g, weight, bias }: DirectConv): boolean {
+  const [depth, , width] = threeAxes(g);
+  const shallow = depth.kernel === 1 && depth.size === 1 && depth.out === 1 && depth.begin === 0;
+  const window = width.dilation === 1 && width.stride <= 2 && width.kernel <= widestKernel;
+  const plain = weight.rows && (bias?.rows ?? true);
+  const grid = g.outChannels <= mostGroups && g.batch <= mostGroups;
+  return kernel === "conv/direct-generic" && g.groups === g.inChannels && shallow && window && plain && grid;
+}
+
+/** Outputs of a row per thread. */
+const outputs = [1, 2, 4, 8] as const;
+
+function params(
+  problem: DirectConv,
+  count: number,
+  strips: number,
+  unit: number,
+): NonNullable<Dispatch["params"]> {
+  const { geometry: g, x, y, activation } = problem;
+  const [, h, w] = threeAxes(g);
+  const steps = (strides: readonly number[]): [number, number] =>
+    strides.length === 3 ? [0, strides[2]! / unit] : [strides.at(-2)! / unit, strides.at(-1)! / unit];
+  const [x_h, x_w] = steps(x.strides);
+  const [y_h, y_w] = steps(y.strides);
+  return {
+    count,
+    strips,
+    multiplier: g.outChannels / g.groups,
+    out_w: w.out,
+    size_h: h.size,
+    size_w: w.size,
+    kernel_h: h.kernel,
+    stride_h: h.stride,
+    dilation_h: h.dilation,
+    before_h: h.begin,
+    before_w: w.begin,
+    x_base: x.offset / unit,
+    x_channel: x.strides[1]! / unit,
+    x_h,
+    x_w,
+    y_base: y.offset / unit,
+    y_channel: y.strides[1]! / unit,
+    y_h,
+    y_w,
+    act_a: activation.a,
+    act_b: activation.b,
+  };
+}
+
+const common = ({ geometry, x, weight, bias, y, activation }: DirectConv, P: number) => {
+  const [, , w] = threeAxes(geometry);
+  return {
+    spec: { P, S: w.stride, KW: w.kernel },
+    constants: { ACT: activation.code, HAS_BIAS: bias ? 1 : 0 },
+    bindings: { x: x.operand, weight: weight.operand, bias: (bias ?? weight).operand, y: y.operand },
+  };
+};
+
+const planar = (P: (typeof outputs)[number]): DepthwiseVariant => ({
+  name: `planar ${P}`,
+  applicable: fits,
+  dispatch(problem) {
+    const { geometry: g, x, y } = problem;
+    const [, h, w] = threeAxes(g);
+    const strips = Math.ceil(w.out / P);
+    const count = strips * h.out;
+    return {
+      kernel: "depthwise/planar",
+      ...common(problem, P),
+      params: { ...params(problem, count, strips, 1), x_image: x.strides[0]!, y_image: y.strides[0]! },
+      groups: [Math.ceil(count / workgroup), g.outChannels, g.batch],
+    };
+  },
+});
+
+const fourths = (n: number): boolean => n % 4 === 0;
+
+const columns = (P: (typeof outputs)[number]): DepthwiseVariant => ({
+  name: `columns ${P}`,
+  applicable: (problem) =>
+    fits(problem) &&
+    problem.geometry.batch > 1 &&
+    [problem.x, problem.y].every(
+      (v) => v.strides[0] === 1 && fourths(v.offset) && v.strides.slice(1).every(fourths),
+    ),
+  dispatch(problem) {
+    const { geometry: g } = problem;
+    const [, h, w] = threeAxes(g);
+    const strips = Math.ceil(w.out / P);
+    const quads = Math.ceil(g.batch / 4);
+    const count = strips * h.out * quads;
+    return {
+      kernel: "depthwise/columns",
+      ...common(problem, P),
+      params: { ...params(problem, count, strips, 4), quads },
+      groups: [Math.ceil(count / workgroup), g.outChannels, 1],
+    };
+  },
+});
+
+/** Every depthwise kernel and tile. */
+export const depthwiseVariants: readonly DepthwiseVariant[] = [
+  ...outputs.map(columns),
+  ...outputs.map(planar),
+];
+
+/** The kernel for a convolution, or undefined where it is not depthwise or too odd. */
+export function chooseDepthwise(problem: DirectConv): DepthwiseVariant | undefined {
+  const able = depthwiseVariants.filter((v) => v.applicable(problem) && within(v.dispatch(problem)));
+  const [, , w] = threeAxes(problem.geometry);
+  const tile = w.out >= 4 ? 4 : w.out >= 2 ? 2 : 1;
+  return able.find((v) => v.name.endsWith(` ${tile}`)) ?? able[0];
+}
+
+/** Is every count of workgroups one that any adapter takes? */
+const within = ({ groups }: Dispatch): boolean =>
+  typeof groups !== "number" && groups.every((n) => n <= mostGroups);

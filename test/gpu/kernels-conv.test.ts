@@ -1,0 +1,163 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { activationValue, noActivation } from "../../src/kernels/activation.ts";
+import type { Lowering } from "../../src/kernels/lowering.ts";
+import { type DirectConv, directConv, directRows } from "../../src/kernels/ops/conv-direct.ts";
+import { convLowering, convProblem } from "../../src/kernels/ops/conv-generic.ts";
+import { depthwiseVariants } from "../../src/kernels/ops/depthwise.ts";
+import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
+import { seeded } from "../../src/tensor/random.ts";
+import { sizeOf } from "../../src/tensor/shape.ts";
+import { assertClose } from "../support/close.ts";
+import { type Attributes, evaluateOp } from "../support/evaluate-op.ts";
+import { gpuTest } from "../support/gpu.ts";
+import { numbersOf, runLowering } from "../support/run-lowering.ts";
+
+const conv = suite("direct convolutions");
+const random = seeded(5);
+const floats = (...shape: number[]): HostTensor =>
+  tensor(
+    Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
+    shape,
+  );
+
+interface Case {
+  readonly name: string;
+  readonly inputs: readonly HostTensor[];
+  readonly attributes: Attributes;
+}
+
+const make = (name: string, x: number[], w: number[], attributes: Attributes = {}, bias = true): Case => ({
+  name,
+  inputs: [floats(...x), floats(...w), ...(bias ? [floats(w[0]!)] : [])],
+  attributes,
+});
+
+const cases: readonly Case[] = [
+  make("3x3, odd sizes", [3, 5, 7, 6], [7, 5, 3, 3], { pads: [1, 1, 1, 1] }),
+  make(
+    "strides, dilations, uneven pads",
+    [2, 4, 11, 13],
+    [6, 4, 3, 2],
+    { strides: [2, 3], dilations: [2, 1], pads: [3, 0, 1, 2] },
+    false,
+  ),
+  make("groups of two by three", [4, 6, 5, 5], [9, 2, 3, 3], { group: 3, pads: [1, 1, 1, 1] }),
+  make("1x1", [8, 12, 4, 4], [5, 12, 1, 1]),
+  make("1-D", [2, 3, 17], [4, 3, 5], { pads: [4, 2], strides: [2] }),
+  make("3-D", [2, 3, 4, 5, 6], [4, 3, 2, 3, 3], { pads: [1, 1, 0, 0, 1, 1], dilations: [1, 1, 2] }),
+  make("SAME_UPPER", [1, 2, 9, 8], [3, 2, 3, 3], { auto_pad: "SAME_UPPER", strides: [2, 2] }),
+  make("padding wider than the kernel", [1, 1, 2, 2], [2, 1, 2, 2], { pads: [4, 4, 4, 4] }),
+  make("depthwise 3x3, batch 8", [8, 6, 9, 10], [6, 1, 3, 3], { group: 6, pads: [1, 1, 1, 1] }),
+  make("depthwise 3x3 stride 2, batch 5", [5, 4, 11, 13], [4, 1, 3, 3], {
+    group: 4,
+    pads: [0, 1, 1, 1],
+    strides: [2, 2],
+  }),
+  make(
+    "depthwise 5x5, batch 1, rows dilated",
+    [1, 3, 14, 15],
+    [3, 1, 5, 5],
+    { group: 3, pads: [4, 2, 4, 2], dilations: [2, 1] },
+    false,
+  ),
+  make("depthwise with two outputs per input", [4, 3, 6, 7], [6, 1, 3, 3], { group: 3 }),
+  make("depthwise dilated along rows' width", [2, 3, 9, 9], [3, 1, 3, 3], { group: 3, dilations: [1, 2] }),
+  make("depthwise 1-D", [3, 4, 21], [4, 1, 3], { group: 4, pads: [1, 1] }),
+  make("depthwise 3-D", [2, 3, 4, 4, 4], [3, 1, 2, 2, 2], { group: 3 }),
+  make("depthwise stride 3", [2, 3, 9, 10], [3, 1, 3, 3], { group: 3, strides: [3, 3] }),
+];
+
+const tolerance = { rel: 1e-5, abs: 2e-5 };
+
+/** Runs the problem of a Conv node by one kernel, chosen by the test. */
+const by = (dispatch: (problem: DirectConv) => ReturnType<typeof directConv> | undefined): Lowering => ({
+  ...convLowering,
+  lower(context) {
+    const made = dispatch(convProblem(context));
+    if (made) context.emit(made);
+  },
+});
+
+/** Names of the kernels that some case has run. */
+const ran = new Set<string>();
+
+for (const { name, inputs, attributes } of cases) {
+  gpuTest(conv, name, async (gpu) => {
+    const expected = numbersOf(evaluateOp("Conv", inputs, attributes)[0]!);
+    const test = { op: "Conv", inputs, attributes };
+    const lowerings: (readonly [string, Lowering])[] = [
+      ["as chosen", convLowering],
+      ...directRows.map((r) => [`direct, ${r} rows`, by((p) => directConv(p, r))] as const),
+      ...depthwiseVariants.map(
+        (v) => [v.name, by((p) => (v.applicable(p) ? v.dispatch(p) : undefined))] as const,
+      ),
+    ];
+    for (const layout of ["rows", "columns"] as const) {
+      for (const [what, lowering] of lowerings) {
+        let emitted = 0;
+        const counting: Lowering = {
+          ...lowering,
+          lower: (c) =>
+            lowering.lower({
+              ...c,
+              emit(d) {
+                emitted++;
+                c.emit(d);
+              },
+            }),
+        };
+        const [actual] = await runLowering(gpu, counting, test, layout);
+        if (emitted === 0) continue;
+        ran.add(what);
+        assertClose(numbersOf(actual!), expected, tolerance, `${layout}, ${what}`);
+      }
+    }
+  });
+}
+
+gpuTest(conv, "run-time weight and bias in columns layout", async (gpu) => {
+  const { inputs, attributes } = cases[2]!;
+  const [actual] = await runLowering(
+    gpu,
+    convLowering,
+    { op: "Conv", inputs, attributes, runTime: [0, 1, 2] },
+    "columns",
+  );
+  assertClose(numbersOf(actual!), numbersOf(evaluateOp("Conv", inputs, attributes)[0]!), tolerance);
+});
+
+gpuTest(conv, "fused activations", async (gpu) => {
+  const activations = [1, 2, 3, 4, 5, 6, 7, 8].map((code) => ({ code, a: code === 2 ? -0.5 : 0.2, b: 0.5 }));
+  for (const { inputs, attributes } of [cases[0]!, cases[8]!]) {
+    const plain = numbersOf(evaluateOp("Conv", inputs, attributes)[0]!);
+    for (const activation of [noActivation, ...activations]) {
+      for (const layout of ["rows", "columns"] as const) {
+        const test = { op: "Conv", inputs, attributes, activation };
+        const [actual] = await runLowering(gpu, convLowering, test, layout);
+        const expected = plain.map((v) => activationValue(activation, v));
+        assertClose(numbersOf(actual!), expected, tolerance, `activation ${activation.code}, ${layout}`);
+      }
+    }
+  }
+});
+
+gpuTest(conv, "empty batch and no input channels", async (gpu) => {
+  const empty = { op: "Conv", inputs: [floats(0, 2, 4, 4), floats(3, 2, 3, 3)] };
+  assert.is((await runLowering(gpu, convLowering, empty))[0]!.data.length, 0);
+  const bias = floats(2);
+  const [y] = await runLowering(gpu, convLowering, {
+    op: "Conv",
+    inputs: [floats(1, 0, 2, 2), floats(2, 0, 1, 1), bias],
+  });
+  assert.equal(
+    [...numbersOf(y!)],
+    [0, 0, 0, 0, 1, 1, 1, 1].map((m) => bias.data[m]),
+  );
+});
+
+gpuTest(conv, "every depthwise kernel ran in some case", () => {
+  for (const { name } of depthwiseVariants) assert.ok(ran.has(name), name);
+});
+
+conv.run();
