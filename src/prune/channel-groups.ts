@@ -58,8 +58,8 @@ interface RawSlice extends Omit<Slice, "classes"> {
   readonly ids: readonly number[];
 }
 
-/** Runs the channel rule of every op over the graph and unites what belongs together. `types` are static shapes. */
-export function channelGroups(graph: Graph, types: GraphTypes): ChannelGroups {
+/** Runs the channel rule of every op over the graph and unites what belongs together. `inference` holds static shapes. */
+export function channelGroups(graph: Graph, inference: GraphTypes): ChannelGroups {
   const sets = unionFind();
   const values = new Map<string, ChannelIds>();
   const slices: RawSlice[] = [];
@@ -74,9 +74,9 @@ export function channelGroups(graph: Graph, types: GraphTypes): ChannelGroups {
     const reason = `${printable(node.op)} "${printable(node.name)}"`;
     const op = findOp(node.op) ?? internal(`op ${node.op} is not known`);
     const inputs = node.inputs.map((name) => values.get(name));
-    const base = contextOf(graph, types, node);
+    const base = contextOf(graph, inference, node);
     const outputTypes = node.outputs.map(
-      (name) => types.types.get(name) ?? ({ dtype: "f32", shape: [] } as const),
+      (name) => inference.types.get(name) ?? ({ dtype: "f32", shape: [] } as const),
     );
     freeze(taint.follow(node, op, base, inputs[0], outputTypes), `${reason} computes with their number`);
     if (node.op === "Shape") continue;
@@ -117,9 +117,9 @@ export function channelGroups(graph: Graph, types: GraphTypes): ChannelGroups {
       const flow = outputs[k];
       if (name === "") continue;
       if (flow) {
-        if (flow.ids.length !== types.types.get(name)?.shape[flow.axis]) {
+        if (flow.ids.length !== inference.types.get(name)?.shape[flow.axis]) {
           internal(
-            `${reason} gives ${flow.ids.length} channels to its output of shape [${types.types.get(name)?.shape}]`,
+            `${reason} gives ${flow.ids.length} channels to its output of shape [${inference.types.get(name)?.shape}]`,
           );
         }
         values.set(name, flow);

@@ -7,6 +7,7 @@ import { applyStructure, type Structure } from "./structure.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const text = v.string();
+const finite = v.pipe(v.number(), v.finite());
 const hash = v.pipe(text, v.regex(/^[0-9a-f]{64}$/, "a SHA-256 in hex is needed"));
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 const list = <const S extends v.GenericSchema>(item: S) => v.pipe(v.array(item), v.maxLength(maxNodes));
@@ -19,10 +20,12 @@ const structureSchema = v.object({
     v.object({
       node: text,
       name: text,
-      value: v.union([v.number(), text, v.array(v.number()), v.array(text)]),
+      value: v.union([finite, text, v.array(finite), v.array(text)]),
     }),
   ),
-  constants: list(v.object({ node: text, input: count, values: v.array(v.number()) })),
+  constants: list(
+    v.object({ node: text, input: count, values: v.array(v.pipe(v.number(), v.safeInteger())) }),
+  ),
   biases: list(v.object({ node: text, input: count, weight: text, length: count })),
 });
 

@@ -121,10 +121,16 @@ export function applyStructure(graph: Graph, structure: Structure): Graph {
   }
   for (const { node: key, input, weight, length } of structure.biases) {
     const node = nodeOf(key);
+    const read = weights.get(node.inputs[1] ?? "");
+    if (!read?.shape.includes(length)) {
+      misfit(
+        `it adds a bias of ${length} to node "${printable(key)}", whose weight is [${read?.shape ?? "missing"}]`,
+      );
+    }
     if (weights.has(weight) || (node.inputs[input] ?? "") !== "") {
       misfit(`it adds bias "${printable(weight)}" to node "${printable(key)}", which has one`);
     }
-    weights.set(weight, zeros([length], weights.get(node.inputs[1] ?? "")?.dtype ?? "f32"));
+    weights.set(weight, zeros([length], read.dtype));
     nodes.set(key, withInput(node, input, weight));
   }
   return makeGraph({ ...graph, nodes: [...nodes.values()], weights, masks });

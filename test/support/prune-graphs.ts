@@ -212,3 +212,59 @@ export const handMade: readonly (readonly [string, () => Graph])[] = [
   ["flatten", flattenNet],
   ["computed view", viewNet],
 ];
+
+/** Widths of an inception module: 1x1, 3x3 (reduction, out), 5x5 as 1x1, 3x3, 3x3 (reduction, middle and out), pool. */
+type Inception = readonly [string, number, number, number, number, number, number];
+
+const modules: readonly (Inception | "pool")[] = [
+  ["a3", 64, 96, 128, 16, 32, 32],
+  ["b3", 128, 128, 192, 32, 96, 64],
+  "pool",
+  ["a4", 192, 96, 208, 16, 48, 64],
+  ["b4", 160, 112, 224, 24, 64, 64],
+  ["c4", 128, 128, 256, 24, 64, 64],
+  ["d4", 112, 144, 288, 32, 64, 64],
+  ["e4", 256, 160, 320, 32, 128, 128],
+  "pool",
+  ["a5", 256, 160, 320, 32, 128, 128],
+  ["b5", 384, 192, 384, 48, 128, 128],
+];
+
+/** GoogLeNet for CIFAR as HRankPlus prunes it; every convolution has a bias, BatchNormalization and ReLU. */
+export function googLeNet(): Graph {
+  const l = layers("googlenet");
+  const block = (name: string, x: string, out: number, from: number, kernel: number): string => {
+    const y = l.conv(`${name}`, x, [out, from, kernel, kernel], {}, true);
+    return l.relu(`${name}.relu`, l.bn(`${name}.bn`, y, out));
+  };
+  let x = block("stem", l.b.input("image", [null, 3, 32, 32]), 192, 3, 3);
+  let width = 192;
+  let pools = 0;
+  const pooled = (from: string, stride: number, name: string): string => {
+    const attributes = { kernel_shape: [3, 3], strides: [stride, stride], pads: [1, 1, 1, 1] };
+    return l.b.node("MaxPool", [from], attributes, { name });
+  };
+  for (const module of modules) {
+    if (module === "pool") {
+      x = pooled(x, 2, `pool${pools++}`);
+      continue;
+    }
+    const [name, n1, r3, n3, r5, n5, np] = module;
+    const branches = [
+      block(`${name}.1x1`, x, n1, width, 1),
+      block(`${name}.3x3`, block(`${name}.reduce3`, x, r3, width, 1), n3, r3, 3),
+      block(
+        `${name}.5x5.out`,
+        block(`${name}.5x5.middle`, block(`${name}.reduce5`, x, r5, width, 1), n5, r5, 3),
+        n5,
+        n5,
+        3,
+      ),
+      block(`${name}.pool.1x1`, pooled(x, 1, `${name}.pool`), np, width, 1),
+    ];
+    x = l.b.node("Concat", branches, { axis: 1 }, { name: `${name}.concat` });
+    width = n1 + n3 + n5 + np;
+  }
+  l.head(x, width, 10);
+  return l.b.build();
+}

@@ -143,6 +143,32 @@ test("damaged records are refused with the place", async () => {
   );
 });
 
+test("a hostile structure is refused, whatever it asks for", async () => {
+  const { record } = await prune(residualNet(), steps[0]!);
+  const json = JSON.stringify(record);
+  const with_ = (change: (structure: Record<string, unknown[]>) => void) => async (): Promise<void> => {
+    const bad = JSON.parse(json);
+    change(bad.steps[0].structure);
+    applyRecord(residualNet(), parseRecord(JSON.stringify(bad)));
+  };
+  const bias = { node: "conv1", input: 2, weight: "new.bias", length: 2 ** 50 };
+  assert.ok((await message(with_((s) => s.biases!.push(bias)))).includes("bias"));
+  assert.ok((await message(with_((s) => s.biases!.push({ ...bias, node: "none" })))).includes("none"));
+  assert.ok(
+    (await message(with_((s) => s.weights!.push({ weight: "x", axis: 0, of: 1, kept: [0] })))).includes(
+      '"x"',
+    ),
+  );
+  const constant = { node: "conv1", input: 7, values: [1] };
+  assert.ok((await message(with_((s) => s.constants!.push(constant)))).includes("no constant"));
+  assert.ok(
+    (await message(with_((s) => s.attributes!.push({ node: "?", name: "a", value: 1 })))).includes("?"),
+  );
+  await message(() =>
+    parseRecord(json.replace('"constants":[]', '"constants":[{"node":"pad","input":1,"values":[1e999]}]')),
+  );
+});
+
 test("the hash sees weights, masks, attributes and order of nodes, not metadata", async () => {
   const graph = residualNet();
   const hash = await graphHash(graph);
