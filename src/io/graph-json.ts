@@ -5,8 +5,8 @@ import { metadataKeys, parseJson } from "../graph/metadata.ts";
 import { byteWidth, type DType, dtypes, viewBytes } from "../tensor/dtype.ts";
 import { bytesOf, type HostTensor } from "../tensor/host-tensor.ts";
 import { checkShape, sameShape, showShape, sizeOf } from "../tensor/shape.ts";
+import { asBool } from "./as-bool.ts";
 import { fromBase64, toBase64 } from "./masks.ts";
-import { asBool } from "./safetensors.ts";
 
 /** What JSON has no number for. */
 const special = ["NaN", "Infinity", "-Infinity", "-0"] as const;

@@ -6,6 +6,7 @@ import { applyRecord, parseRecord } from "../prune/record.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { cast, type HostTensor } from "../tensor/host-tensor.ts";
 import { sameShape, showShape } from "../tensor/shape.ts";
+import { checkShapes } from "./check.ts";
 import { guarded } from "./fault.ts";
 import { readOnnx } from "./onnx/read.ts";
 import type { ExternalData } from "./onnx/tensor.ts";
@@ -54,13 +55,19 @@ export function modelFromBytes(
   external?: ExternalData,
 ): Graph {
   return guarded(options.name, () => {
-    const format =
-      formatOf(options.name ?? "") ?? (options.arch === undefined ? sniff(bytes) : "safetensors");
-    if (format === "safetensors") return fromSafetensors(readSafetensors(bytes, options), options.arch);
-    const graph = readOnnx(bytes, external ? { external } : {});
-    checkArch(graph, options.arch);
+    const graph = parsed(bytes, options, external);
+    checkShapes(graph);
     return graph;
   });
+}
+
+function parsed(bytes: Uint8Array, options: ModelOptions, external: ExternalData | undefined): Graph {
+  const unnamed = options.arch === undefined ? sniff(bytes) : "safetensors";
+  const format = formatOf(options.name ?? "") ?? unnamed;
+  if (format === "safetensors") return fromSafetensors(readSafetensors(bytes, options), options.arch);
+  const graph = readOnnx(bytes, external ? { external } : {});
+  checkArch(graph, options.arch);
+  return graph;
 }
 
 function fromSafetensors(file: SafetensorsFile, arch: string | undefined): Graph {

@@ -2,8 +2,8 @@ import { FileError, printable } from "../errors.ts";
 import { allocate, byteWidth, type DType, viewBytes } from "../tensor/dtype.ts";
 import { bytesOf, type HostTensor } from "../tensor/host-tensor.ts";
 import { checkedMul, checkShape, rowStrides, sizeOf } from "../tensor/shape.ts";
+import { asBool } from "./as-bool.ts";
 import { guarded, type ReadOptions } from "./fault.ts";
-import { asBool } from "./safetensors.ts";
 
 const descrs: Record<DType, string> = {
   f32: "f4",

@@ -1,8 +1,9 @@
 import { FileError, printable } from "../errors.ts";
 import { scanJson } from "../graph/json-scan.ts";
-import { allocate, byteWidth, type DType, type HostArray, viewBytes } from "../tensor/dtype.ts";
+import { byteWidth, type DType, viewBytes } from "../tensor/dtype.ts";
 import { bytesOf, type HostTensor } from "../tensor/host-tensor.ts";
 import { checkedMul, checkShape, sizeOf } from "../tensor/shape.ts";
+import { asBool } from "./as-bool.ts";
 import { guarded, type ReadOptions } from "./fault.ts";
 
 /** What a .safetensors file holds. Tensors view the given bytes where alignment allows. */
@@ -216,14 +217,6 @@ function widenBfloat16(bytes: Uint8Array): Float32Array {
   const bits = new Uint32Array(bytes.length / 2);
   for (let i = 0; i < bits.length; i++) bits[i] = ((bytes[2 * i + 1]! << 24) | (bytes[2 * i]! << 16)) >>> 0;
   return new Float32Array(bits.buffer);
-}
-
-/** bool tensors hold 0 and 1 only, whatever byte a file used for true. */
-export function asBool(values: HostArray): HostArray {
-  if (values.every((x: number | bigint) => x === 0 || x === 1)) return values;
-  const out = allocate("bool", values.length);
-  for (let i = 0; i < out.length; i++) out[i] = values[i] === 0 ? 0 : 1;
-  return out;
 }
 
 const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

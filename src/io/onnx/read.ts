@@ -9,7 +9,6 @@ import {
 } from "onnx-buf";
 import { FileError, GraphError, printable, UnsupportedError } from "../../errors.ts";
 import { type Attribute, type Graph, type GraphValue, makeGraph } from "../../graph/graph.ts";
-import { findOp } from "../../graph/ops/index.ts";
 import { type HostTensor, scalar, tensor } from "../../tensor/host-tensor.ts";
 import { guarded, type ReadOptions } from "../fault.ts";
 import { unpackMasks } from "../masks.ts";
@@ -226,6 +225,3 @@ function constantOf(proto: NodeProto, external?: ExternalData): HostTensor {
       return refuse(`is given as ${printable(attribute.name)}, which is not supported`);
   }
 }
-
-/** Is the op one that the engine knows? For callers that list what a file would need. */
-export const isKnownOp = (op: string): boolean => op === "Constant" || findOp(op) !== undefined;

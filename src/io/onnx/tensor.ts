@@ -4,8 +4,8 @@ import { FileError, GraphError, printable } from "../../errors.ts";
 import { allocate, byteWidth, type DType, type HostArray, viewBytes } from "../../tensor/dtype.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 import { checkedMul, checkShape, sizeOf } from "../../tensor/shape.ts";
+import { asBool } from "../as-bool.ts";
 import { guarded, type ReadOptions } from "../fault.ts";
-import { asBool } from "../safetensors.ts";
 import { scanProto } from "./scan.ts";
 
 /** Where external tensor data comes from: returns exactly `length` bytes of the file at `location`, or throws. */
