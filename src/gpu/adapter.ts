@@ -11,6 +11,8 @@ export interface AdapterFacts {
   /** Of the device, not of the adapter: what may be used. */
   readonly features: readonly string[];
   readonly limits: Readonly<Record<string, number>>;
+  /** Threads that step together, where the device has subgroups. */
+  readonly subgroups?: { readonly min: number; readonly max: number };
   /** Stable for one adapter and driver; safe in a file name. */
   readonly key: string;
 }
@@ -38,7 +40,16 @@ export const WANTED_FEATURES = ["timestamp-query", "shader-f16", "subgroups"] as
 
 /** The part of `GPUAdapterInfo` that is read here; browsers may leave all of it empty. */
 export type AdapterInfo = Partial<
-  Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description" | "isFallbackAdapter">
+  Pick<
+    GPUAdapterInfo,
+    | "vendor"
+    | "architecture"
+    | "device"
+    | "description"
+    | "isFallbackAdapter"
+    | "subgroupMinSize"
+    | "subgroupMaxSize"
+  >
 >;
 
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|softpipe|\bwarp\b|microsoft basic render/i;
@@ -65,6 +76,8 @@ export function adapterFacts(device: GPUDevice, info: AdapterInfo): AdapterFacts
     const value = device.limits[name];
     if (typeof value === "number") limits[name] = value;
   }
+  const { subgroupMinSize: min, subgroupMaxSize: max } = info;
+  const subgroups = device.features.has("subgroups") && min && max ? { subgroups: { min, max } } : {};
   const { vendor = "", architecture = "", device: name = "", description = "" } = info;
   return {
     vendor,
@@ -74,6 +87,7 @@ export function adapterFacts(device: GPUDevice, info: AdapterInfo): AdapterFacts
     software: isSoftware(info),
     features: [...device.features].map(String).sort(),
     limits,
+    ...subgroups,
     key: adapterKey([vendor, architecture, name, description]),
   };
 }

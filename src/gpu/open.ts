@@ -73,11 +73,19 @@ export async function openFrom(
     );
   }
   const { adapter } = found;
-  const device = await adapter.requestDevice({
-    label,
-    requiredFeatures: WANTED_FEATURES.filter((name) => adapter.features.has(name)),
-    requiredLimits: Object.fromEntries(COMPUTE_LIMITS.map((name) => [name, adapter.limits[name]])),
-  });
+  const limits = COMPUTE_LIMITS.map((name) => [name, adapter.limits[name]] as const);
+  let device: GPUDevice;
+  try {
+    device = await adapter.requestDevice({
+      label,
+      requiredFeatures: WANTED_FEATURES.filter((name) => adapter.features.has(name)),
+      requiredLimits: Object.fromEntries(limits.filter(([, value]) => value !== undefined)),
+    });
+  } catch (error) {
+    const { description = "unnamed" } = adapter.info ?? {};
+    const message = `the adapter ${description} gives no device: ${(error as Error).message}`;
+    throw new GpuError("E_NO_ADAPTER", message, {}, { cause: error });
+  }
   return wrapDevice(device, adapterFacts(device, adapter.info ?? {}), { label, own: true, memoryBudget });
 }
 

@@ -1,3 +1,4 @@
+import { GpuError } from "../errors.ts";
 import type { Gpu } from "./gpu.ts";
 import { BufferUsage } from "./usage.ts";
 
@@ -10,9 +11,15 @@ export interface PassTimer {
   dispose(): void;
 }
 
-/** A timer for so many passes; undefined where the device has no timestamp-query. */
+/** WebGPU's limit to a query set is 4,096 timestamps; each span takes two. */
+const MOST_SPANS = 2048;
+
+/** A timer for 1 to 2,048 passes; undefined where the device has no timestamp-query. Throws `E_GPU` for other counts. */
 export function createTimer(gpu: Gpu, spans: number): PassTimer | undefined {
   gpu.check();
+  if (!Number.isInteger(spans) || spans < 1 || spans > MOST_SPANS) {
+    throw new GpuError("E_GPU", `a timer takes 1 to ${MOST_SPANS} spans, but was asked for ${spans}.`);
+  }
   if (!gpu.device.features.has("timestamp-query")) return undefined;
   const querySet = gpu.device.createQuerySet({ label: "timer", type: "timestamp", count: spans * 2 });
   const bytes = spans * 16;

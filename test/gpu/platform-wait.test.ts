@@ -119,6 +119,13 @@ gpuTest(test, "timestamps are not rounded, and agree with the clock", async (gpu
   await gpu.destroyBuffers(Object.values(buffers));
 });
 
+gpuTest(test, "a timer refuses counts that no query set holds", async (gpu) => {
+  if (!gpu.device.features.has("timestamp-query")) return;
+  for (const spans of [0, -1, 1.5, 2049, Number.NaN])
+    await fails(() => createTimer(gpu, spans), "E_GPU", /spans/);
+  createTimer(gpu, 2048)?.dispose();
+});
+
 gpuTest(test, "a wait that takes too long ends in E_TIMEOUT, and the work goes on", async () => {
   const gpu = await openGpuInNode({ label: "slow" });
   const never = gpu.device.queue.onSubmittedWorkDone;

@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import { runCommand } from "../../src/gpu/driver/command.ts";
 import { unpackSwiftShader } from "../../src/gpu/driver/fetch-swiftshader.ts";
 import { isBookworm, mirrorOf } from "../../src/gpu/driver/lavapipe.ts";
+import { loaderFlags } from "../../src/gpu/driver/probe.ts";
 import { untar } from "../../src/gpu/driver/tar.ts";
 import { fails } from "../support/error.ts";
 
@@ -81,6 +82,22 @@ test("Debian 12 is known from others, and its mirror from its sources", () => {
     "https://m.example/debian",
   );
   assert.is(mirrorOf([]), "http://deb.debian.org/debian");
+});
+
+test("a probe runs with the loaders of its parent, and nothing else", () => {
+  const flags = [
+    "--import",
+    "tsx",
+    "--inspect",
+    "-r",
+    "./x.cjs",
+    "--import=y",
+    "-e",
+    "evil()",
+    "--expose-gc",
+  ];
+  assert.equal(loaderFlags(flags), ["--import", "tsx", "-r", "./x.cjs", "--import=y"]);
+  assert.equal(loaderFlags([]), []);
 });
 
 test("a command's code, output, absence and lateness are told apart", async () => {

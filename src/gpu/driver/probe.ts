@@ -15,10 +15,7 @@ const MARK = "secateur-probe ";
  * process only.
  */
 export async function probeAdapter(env: NodeJS.ProcessEnv = {}): Promise<Probe> {
-  const args = [
-    ...process.execArgv.filter((a) => !/^--(eval|print|test|inspect)/.test(a)),
-    fileURLToPath(import.meta.url),
-  ];
+  const args = [...loaderFlags(process.execArgv), fileURLToPath(import.meta.url)];
   const { code, output } = await runCommand(process.execPath, args, {
     env: { ...process.env, ...env },
     timeoutMs: 60_000,
@@ -27,6 +24,17 @@ export async function probeAdapter(env: NodeJS.ProcessEnv = {}): Promise<Probe> 
   if (line !== undefined) return JSON.parse(line.slice(MARK.length)) as Probe;
   const last = output.trim().split("\n").at(-1) ?? "";
   return { found: false, why: `looking for an adapter ended with code ${code}: ${last.slice(0, 300)}` };
+}
+
+/** The flags by which this Node learnt to run TypeScript, if it did. */
+export function loaderFlags(flags: readonly string[]): string[] {
+  const takesValue = /^(--import|--loader|--experimental-loader|--require|-r)$/;
+  return flags.filter(
+    (flag, i) =>
+      takesValue.test(flag) ||
+      takesValue.test(flags[i - 1] ?? "") ||
+      /^--(import|loader|require)=/.test(flag),
+  );
 }
 
 async function main(): Promise<void> {
