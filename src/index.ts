@@ -9,7 +9,7 @@ export { seeded, type Random } from "./tensor/random.ts";
 export type { Attribute, Graph, GraphValue, Node } from "./graph/graph.ts";
 export { graphBuilder } from "./graph/builder.ts";
 export { inspectGraph } from "./graph/statistics.ts";
-export { buildModel } from "./nets/index.ts";
+export { buildModel } from "./nets/build-net.ts";
 export { loadModel, type LoadOptions, saveModel } from "./io/web.ts";
 export { readNpy, writeNpy } from "./io/npy.ts";
 export { readSafetensors, writeSafetensors } from "./io/safetensors.ts";
@@ -17,7 +17,8 @@ export { readSafetensors, writeSafetensors } from "./io/safetensors.ts";
 export { describeGroups } from "./prune/groups.ts";
 export { compact } from "./prune/compact.ts";
 export { prune, type PruneOptions } from "./prune/prune.ts";
-export { parseRecord, type PruneRecord, replay } from "./prune/record.ts";
+export { parseRecord, type PruneRecord } from "./prune/record.ts";
+export { replay } from "./prune/replay.ts";
 // --- data
 export type { Dataset } from "./data/dataset.ts";
 export { preprocess } from "./data/dataset.ts";

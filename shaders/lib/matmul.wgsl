@@ -12,6 +12,7 @@ struct Matmul {
   b_base: u32,
   b_inner: u32,
   b_column: u32,
+  has_c: u32, // 0 or 1; a branch on it is cheaper than twice the pipelines
   c_base: u32,
   c_row: u32,
   c_column: u32,

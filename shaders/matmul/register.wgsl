@@ -6,7 +6,6 @@
 // @include "lib/matmul.wgsl"
 override WG_SIZE: u32 = 64;
 override ACT: u32 = 0;
-override HAS_C: bool = false;
 const R: u32 = 4u; // @spec 1 2 4 8
 const V: u32 = 2u; // @spec 1 2 4
 
@@ -56,7 +55,7 @@ fn main(
       let column = first + v * WG_SIZE;
       if (row + r < params.rows && column < params.columns) {
         var value = params.alpha * acc[r * V + v];
-        if (HAS_C) { value += params.beta * c[params.c_base + (row + r) * params.c_row + column * params.c_column]; }
+        if (params.has_c != 0u) { value += params.beta * c[params.c_base + (row + r) * params.c_row + column * params.c_column]; }
         y[(matrix * params.rows + row + r) * params.columns + column] =
           activate(value, ACT, params.act_a, params.act_b);
       }

@@ -1,14 +1,11 @@
 // matmul/tiled: run-time x run-time matrix product with any steps through workgroup memory: a workgroup of SIDE x SIDE threads
 // computes a tile of (SIDE T) x (SIDE T), T x T per thread in registers, K words of the inner axis at a time. A is stored
 // transposed, so both register loads run along a line. For GPUs with real workgroup memory; software adapters are slower by it.
-// Each staging load runs along the axis that is contiguous in memory (A_ALONG_INNER, B_ALONG_INNER), so lanes coalesce.
+// Each staging load runs along the axis that is contiguous in memory, so lanes coalesce.
 // Workgroup memory: 8 K SIDE T bytes (8 KiB at K = 16, SIDE T = 64; 16 KiB at K = 16, 128). Two barriers per K words.
 // @include "lib/activation.wgsl"
 // @include "lib/matmul.wgsl"
 override ACT: u32 = 0;
-override HAS_C: bool = false;
-override A_ALONG_INNER: bool = true;
-override B_ALONG_INNER: bool = false;
 const SIDE: u32 = 16u; // @spec 8 16
 const T: u32 = 4u; // @spec 4 8
 const K: u32 = 16u; // @spec 8 16
@@ -47,7 +44,7 @@ fn main(
     for (var i = thread; i < LINE * K; i += SIDE * SIDE) {
       var k = i / LINE;
       var row = i % LINE;
-      if (A_ALONG_INNER) {
+      if (params.a_inner == 1u) {
         k = i % K;
         row = i / K;
       }
@@ -60,7 +57,7 @@ fn main(
     for (var i = thread; i < LINE * K; i += SIDE * SIDE) {
       var k = i / LINE;
       var column = i % LINE;
-      if (B_ALONG_INNER) {
+      if (params.b_inner == 1u) {
         k = i % K;
         column = i / K;
       }
@@ -91,7 +88,7 @@ fn main(
       let column = column0 + lane.x + v * SIDE;
       if (inside && row < params.rows && column < params.columns) {
         var value = params.alpha * acc[t * T + v];
-        if (HAS_C) { value += params.beta * c[params.c_base + row * params.c_row + column * params.c_column]; }
+        if (params.has_c != 0u) { value += params.beta * c[params.c_base + row * params.c_row + column * params.c_column]; }
         y[(matrix * params.rows + row) * params.columns + column] = activate(value, ACT, params.act_a, params.act_b);
       }
     }

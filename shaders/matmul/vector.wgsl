@@ -6,7 +6,6 @@
 // @include "lib/matmul.wgsl"
 override WG_SIZE: u32 = 32;
 override ACT: u32 = 0;
-override HAS_C: bool = false;
 const R: u32 = 4u; // @spec 1 2 4 8
 const V: u32 = 2u; // @spec 1 2 4
 
@@ -67,7 +66,7 @@ fn main(
       let column = first + v * WG_SIZE;
       if (row + r < params.rows && column < columns) {
         var value = params.alpha * acc[r * V + v];
-        if (HAS_C) {
+        if (params.has_c != 0u) {
           let at = params.c_base + (row + r) * params.c_row + column * 4u * params.c_column;
           value += params.beta * vec4<f32>(
             c[at],

@@ -13,7 +13,7 @@ export interface AdapterKind {
  * Per stored entry a thread issues one offset load, `rows` weights and `columns` loads of x for rows x columns
  * multiply-adds; loads are what both a software adapter and a GPU's first-level cache run out of
  * (Gale et al., "Sparse GPU Kernels for Deep Learning", SC 2020, section 5). The constants are fitted to the relative
- * rates of the kernels on a software adapter and on none is the order of formats expected to differ.
+ * rates that the kernels measure on lavapipe.
  */
 export function estimate(p: ColumnsProblem, variant: Variant, cut: ColumnCut, density: number, kind: AdapterKind): number {
   const lanes = kind.software ? 8 : 32;

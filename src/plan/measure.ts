@@ -2,6 +2,7 @@ import { SecateurError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 import { createTimer } from "../gpu/timer.ts";
+import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
 import { activationValue } from "../kernels/activation.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import { columnsParams, type ColumnsProblem } from "../kernels/columns/problem.ts";
@@ -43,11 +44,10 @@ export async function measureCandidates(
   const x = fill(words.x);
   const bias = fill(problem.groups * problem.rowsPerGroup);
   const residual = problem.residual ? fill(words.residual) : undefined;
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
   const owned: GPUBuffer[] = [];
   const buffer = (label: string, data: ArrayBufferView | number): GPUBuffer => {
     const bytes = typeof data === "number" ? data : data.byteLength;
-    const made = gpu.pool.acquire(`measure ${label}`, Math.max(16, bytes), usage | GPUBufferUsage.UNIFORM);
+    const made = gpu.pool.acquire(`measure ${label}`, bytes, label === "params" ? UNIFORM_USAGE : STORAGE_USAGE);
     owned.push(made);
     if (typeof data !== "number") gpu.upload(made, data);
     return made;

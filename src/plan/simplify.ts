@@ -1,6 +1,7 @@
 import { type Affine, affineOf, foldBatchNormalization } from "./batch-norm.ts";
 import type { Graph, Node } from "../graph/graph.ts";
-import { type Inference, inferTypes, contextOf } from "../graph/infer.ts";
+import { contextOf } from "../graph/evaluate.ts";
+import { type Inference, inferTypes } from "../graph/infer.ts";
 import { activationOf, noActivation } from "../kernels/activation.ts";
 import { fusesActivation } from "../kernels/ops/index.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
@@ -23,7 +24,7 @@ export function simplify(
   const inference = inferTypes(graph, inputShapes, inputValues);
   const constants = new Map([...inference.values].filter(([name]) => !variables.has(name)));
   const nodes = graph.nodes.filter((node) => node.outputs.some((o) => o !== "" && !constants.has(o)));
-  const values = valuesOf(graph, inference, constants);
+  const values = valuesOf(inference, constants);
   const readers = readersOf(graph, nodes);
   const steps: { at: number; step: Step }[] = [];
   const taken = new Set<Node>();
@@ -38,11 +39,11 @@ export function simplify(
   return { graph, steps: steps.map((s) => s.step), types: inference.types, constants, variables };
 }
 
-function valuesOf(graph: Graph, inference: Inference, constants: ReadonlyMap<string, HostTensor>): Values {
+function valuesOf(inference: Inference, constants: ReadonlyMap<string, HostTensor>): Values {
   return {
     type: (name) => inference.types.get(name)!,
     constant: (name) => constants.get(name),
-    context: (node) => contextOf(node, inference.types, constants, graph),
+    context: (node) => contextOf(node, inference.types, inference.values),
   };
 }
 

@@ -1,6 +1,6 @@
 import { glyphs } from "../data/glyphs.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { buildNet } from "../nets/index.ts";
+import { buildNet } from "../nets/build-net.ts";
 import { glyphnetWeights } from "../nets/weights/glyphnet.ts";
 import { preprocessingFor } from "../nets/preprocessing.ts";
 import type { Granularity } from "../prune/granularity.ts";

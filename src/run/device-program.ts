@@ -1,5 +1,7 @@
 import { internal } from "../errors.ts";
+import { workgroupCounts } from "../gpu/dispatch.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 import type { Operand } from "../kernels/lowering.ts";
 import { toWords } from "../kernels/words.ts";
@@ -25,18 +27,7 @@ export interface DeviceProgram {
   dispose(): void;
 }
 
-const storage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
-/** No binding is smaller: a kernel may declare its arrays as vec4s even when it has nothing to read. */
-const leastBytes = 16;
 const uniformAlignment = 256;
-
-/** Folds a count of workgroups into x and y when it exceeds what one dimension takes. */
-export function foldGroups(groups: number | readonly [number, number, number], limit: number): readonly [number, number, number] {
-  if (typeof groups !== "number") return groups;
-  if (groups <= limit) return [groups, 1, 1];
-  const y = Math.ceil(groups / limit);
-  return [Math.ceil(groups / y), y, 1];
-}
 
 /** Builds pipelines (in parallel), places buffers, uploads constants and prepares every bind group. */
 export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: string): Promise<DeviceProgram> {
@@ -51,13 +42,13 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
   );
   const owned: GPUBuffer[] = [];
   const acquire = (name: string, bytes: number, usage: number): GPUBuffer => {
-    const buffer = gpu.pool.acquire(`${label} ${name}`, Math.max(leastBytes, bytes), usage);
+    const buffer = gpu.pool.acquire(`${label} ${name}`, bytes, usage);
     owned.push(buffer);
     return buffer;
   };
   try {
     const plan = planMemory(lowered);
-    const slots = plan.slots.map((slot, i) => acquire(`slot ${i}`, slot.words * 4, storage()));
+    const slots = plan.slots.map((slot, i) => acquire(`slot ${i}`, slot.words * 4, STORAGE_USAGE));
     const encoder = gpu.device.createCommandEncoder({ label: `${label} clear` });
     for (const [i, slot] of plan.slots.entries()) if (slot.halo !== undefined) encoder.clearBuffer(slots[i]!);
     gpu.submit([encoder.finish()]);
@@ -65,7 +56,7 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
     const constants = lowered.constants.map(({ label: name, data }) => {
       const words = toWords(data, name);
       constantBytes += words.byteLength;
-      const buffer = acquire(name, words.byteLength, storage());
+      const buffer = acquire(name, words.byteLength, STORAGE_USAGE);
       gpu.upload(buffer, words);
       return buffer;
     });
@@ -77,7 +68,7 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
     const dispatches = live.map(({ dispatch, label: name, step }, i): ReadyDispatch => {
       const kernel = compiled[i]!;
       const bindings: Record<string, { buffer: GPUBuffer; offset?: number; size?: number }> = {};
-      const used = new Set(kernel.bindings.map((b) => b.name));
+      const used = new Set(Object.keys(kernel.bindings));
       for (const [variable, operand] of Object.entries(dispatch.bindings)) {
         if (used.has(variable)) bindings[variable] = { buffer: bufferOf(operand) };
       }
@@ -88,7 +79,7 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
         step,
         pipeline: kernel.pipeline,
         group: gpu.bindGroup(kernel, `${dispatch.kernel} ${name}`, bindings),
-        groups: foldGroups(dispatch.groups, gpu.device.limits.maxComputeWorkgroupsPerDimension),
+        groups: workgroupCounts(dispatch.groups, gpu.device.limits.maxComputeWorkgroupsPerDimension, name),
       };
     });
     const named = (keys: ReadonlyMap<string, string>): Map<string, GPUBuffer> =>
@@ -136,7 +127,7 @@ function packUniforms(
   if (bytes === 0) return { bytes, at: () => undefined };
   const all = new Uint8Array(bytes);
   for (const [i, part] of parts.entries()) if (part) all.set(part, offsets[i]);
-  const buffer = acquire("uniforms", bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  const buffer = acquire("uniforms", bytes, UNIFORM_USAGE);
   gpu.upload(buffer, all);
   return {
     bytes,

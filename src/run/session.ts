@@ -23,6 +23,7 @@ export interface StepTime {
 
 /** A compiled plan: buffers placed, pipelines built. Runs are queued one after the other. */
 export interface Session {
+  readonly graph: Graph;
   readonly plan: SessionPlan;
   readonly inputs: readonly GraphValue[];
   readonly outputs: readonly GraphValue[];
@@ -244,6 +245,7 @@ export function makeSession(
   }
 
   return {
+    graph,
     get plan() {
       const { plan } = needCurrent();
       return Object.defineProperty({ ...plan }, "toString", { value: () => describePlan(plan) }) as SessionPlan;

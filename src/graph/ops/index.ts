@@ -1,4 +1,13 @@
 import type { OpDefinition } from "../op.ts";
+import { averagePool } from "./average-pool.ts";
+import { batchNormalization } from "./batch-normalization.ts";
+import { conv } from "./conv.ts";
+import { gemm } from "./gemm.ts";
+import { globalAveragePool } from "./global-average-pool.ts";
+import { globalMaxPool } from "./global-max-pool.ts";
+import { identity } from "./identity.ts";
+import { lpPool } from "./lp-pool.ts";
+import { maxPool } from "./max-pool.ts";
 import { argOps } from "./arg.ts";
 import { binaryOps } from "./binary.ts";
 import { cast } from "./cast.ts";
@@ -26,6 +35,15 @@ import { where } from "./where.ts";
 
 /** Every op the engine knows, one file each. */
 export const ops: readonly OpDefinition[] = [
+  averagePool,
+  batchNormalization,
+  conv,
+  gemm,
+  globalAveragePool,
+  globalMaxPool,
+  identity,
+  lpPool,
+  maxPool,
   ...argOps,
   ...binaryOps,
   cast,

@@ -1,14 +1,24 @@
 import type { Lowering } from "../lowering.ts";
+import { binaryLowerings } from "./binary.ts";
 import { convLowering } from "./conv-generic.ts";
-import { matmulLowerings } from "./matmul.ts";
 import { movementLowerings } from "./movement.ts";
+import { poolLowerings } from "./pool.ts";
+import { reduceLowerings } from "./reduce.ts";
+import { unaryLowerings } from "./unary.ts";
 
-/** Every op's general lowering. An op is in one of them. */
-export const lowerings: readonly Lowering[] = [convLowering, ...matmulLowerings, ...movementLowerings];
+/** How every op runs on the device. Adding an op's kernels is one entry here. */
+export const lowerings: readonly Lowering[] = [
+  ...binaryLowerings,
+  convLowering,
+  ...movementLowerings,
+  ...poolLowerings,
+  ...reduceLowerings,
+  ...unaryLowerings,
+];
 
 const byOp = new Map(lowerings.flatMap((l) => l.ops.map((op) => [op, l] as const)));
 
 export const findLowering = (op: string): Lowering | undefined => byOp.get(op);
 
-/** Does the op's lowering apply an activation that is fused into it? */
+/** May an activation that follows this op be applied by the op's own kernel? */
 export const fusesActivation = (op: string): boolean => byOp.get(op)?.fusesActivation === true;
