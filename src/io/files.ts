@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FileError, printable, UsageError } from "../errors.ts";
@@ -112,8 +112,12 @@ export async function readFileLimited(path: string, maxBytes: number = defaultMa
 
 /** Writes through a temporary file beside the target, so that the target is never half written. Throws E_IO. */
 export async function writeFileWhole(path: string, data: Uint8Array | string): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  // A link is followed, so that it stays one; a device or folder is no place for a file.
+  const target = await realpath(path).catch(() => path);
+  const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`);
   try {
+    const before = await stat(target).catch(() => undefined);
+    if (before && !before.isFile()) throw new FileError("E_IO", `${printable(path)} is no regular file.`);
     const handle = await open(temporary, "wx");
     try {
       await handle.writeFile(data);
@@ -121,10 +125,10 @@ export async function writeFileWhole(path: string, data: Uint8Array | string): P
     } finally {
       await handle.close();
     }
-    await rename(temporary, path);
+    await rename(temporary, target);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw ioError(path, "written", cause);
+    throw cause instanceof FileError ? cause : ioError(path, "written", cause);
   }
 }
 

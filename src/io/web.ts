@@ -14,7 +14,8 @@ export interface LoadOptions extends ModelOptions {
 export const defaultMaxBytes = 2 ** 32;
 
 /**
- * Loads a model from a URL (a string is one, relative to the page) or from bytes. External tensor data is never followed.
+ * Loads a model from a URL (a string is one, relative to the page) or from bytes. External tensor data is never
+ * followed. The graph may keep views of the bytes, so leave them as they are.
  * Throws E_IO where the URL cannot be read, E_LIMIT where it is too large, and what {@link modelFromBytes} throws.
  */
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Graph> {

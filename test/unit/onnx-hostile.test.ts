@@ -317,6 +317,12 @@ for (const [what, code, make] of graphCases) {
   });
 }
 
+test("graph: all unknown ops are named at once", () => {
+  const nodes = [node("Frobnicate", ["x"], ["a"]), node("Relu", ["a"], ["b"]), node("Wibble", ["b"], ["y"])];
+  const error = refuses(() => readOnnx(onnxModel({ nodes })), "E_UNSUPPORTED", "two unknown ops");
+  assert.match(error.message, /Frobnicate, Wibble/);
+});
+
 test("graph: names that JavaScript objects trip over are ordinary names", () => {
   const g = readOnnx(
     onnxModel({

@@ -244,6 +244,12 @@ test("a file is written whole or not at all", async () => {
   await refusesAsync(() => saveModel(graph, folder), "E_INPUT", "no extension");
   await refusesAsync(() => writeFileWhole(folder, "x"), "E_IO", "a folder as target");
   await refusesAsync(() => saveModel(graph, "/proc/m.onnx"), "E_IO", "a folder without writing");
+  await refusesAsync(() => writeFileWhole("/dev/null", "x"), "E_IO", "a device as target");
+  assert.ok(statSync("/dev/null").isCharacterDevice());
+  await writeFileWhole(join(folder, "linked.txt"), "a");
+  symlinkSync("linked.txt", join(folder, "link.txt"));
+  await writeFileWhole(join(folder, "link.txt"), "b");
+  assert.is(readFileSync(join(folder, "linked.txt"), "utf8"), "b", "a link is followed");
   await writeFileWhole(join(folder, "whole.txt"), "old");
   await writeFileWhole(join(folder, "whole.txt"), "new");
   assert.is(readFileSync(join(folder, "whole.txt"), "utf8"), "new");

@@ -1,3 +1,4 @@
+import { printable, UnsupportedError } from "../../errors.ts";
 import type { Attribute, GraphValue, Node } from "../../graph/graph.ts";
 import type { TensorType } from "../../graph/op.ts";
 import { findOp } from "../../graph/ops/index.ts";
@@ -95,6 +96,12 @@ function follow(
   } catch {
     // Not an error yet: shapes that depend on run-time values are known only after folding.
   }
+}
+
+/** An older form that has none today. */
+export function refuse(node: Node, why: string): never {
+  const where = { op: printable(node.op), node: printable(node.name) };
+  throw new UnsupportedError(`${where.op} "${where.node}": ${why}`, where);
 }
 
 /** A node like `node` with some parts replaced. */

@@ -1,18 +1,10 @@
-import { printable, UnsupportedError } from "../../errors.ts";
 import type { Node } from "../../graph/graph.ts";
 import { attributesOf } from "../../graph/op.ts";
 import { allocate } from "../../tensor/dtype.ts";
 import { type HostTensor, reshaped } from "../../tensor/host-tensor.ts";
-import { altered, type Draft } from "./draft.ts";
+import { altered, type Draft, refuse } from "./draft.ts";
 
 /** The upgrades that depend on the shapes of operands. */
-
-const refuse = (node: Node, why: string): never => {
-  throw new UnsupportedError(`${printable(node.op)} "${printable(node.name)}": ${why}`, {
-    op: printable(node.op),
-    node: printable(node.name),
-  });
-};
 
 const node = (
   name: string,

@@ -1,8 +1,7 @@
-import { printable, UnsupportedError } from "../../errors.ts";
 import type { Node } from "../../graph/graph.ts";
 import { attributesOf } from "../../graph/op.ts";
 import { scalar } from "../../tensor/host-tensor.ts";
-import { altered, type Changes, type Draft } from "./draft.ts";
+import { altered, type Changes, type Draft, refuse } from "./draft.ts";
 import { broadcastOperand, channelSlope, flattenedSoftmax, splitGroupNorm } from "./upgrade-shapes.ts";
 
 /** Rewrites `node`, written for `opset`, into nodes of today's form. */
@@ -20,13 +19,6 @@ export function upgrade(node: Node, opset: number, draft: Draft): readonly Node[
   const rule = rules.get(plain.op);
   return rule ? rule(plain, opset, draft) : [plain];
 }
-
-export const refuse = (node: Node, why: string): never => {
-  throw new UnsupportedError(`${printable(node.op)} "${printable(node.name)}": ${why}`, {
-    op: printable(node.op),
-    node: printable(node.name),
-  });
-};
 
 const drop = (node: Node, ...names: string[]): Node =>
   names.some((name) => node.attributes.has(name))
