@@ -1,0 +1,95 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { runCommand } from "../../src/gpu/driver/command.ts";
+import { type BrowserPage, findChromium, openPage } from "../support/browser.ts";
+import { ROOT } from "../support/child.ts";
+import { skip } from "../support/skip.ts";
+
+/** What the page imports: the library's own names, untyped here because the page is another world. */
+type Library = typeof import("../../src/index.ts");
+
+const test = suite("the library in a browser");
+const folder = mkdtempSync(join(tmpdir(), "secateur-browser-"));
+let opened: Promise<BrowserPage | undefined> | undefined;
+
+/** Builds the library and opens a page on it, once; not in a hook, whose failure uvu would hide. */
+function browserPage(): Promise<BrowserPage | undefined> {
+  opened ??= (async () => {
+    const chromium = findChromium();
+    if (chromium === undefined) return undefined;
+    const build = await runCommand("npx", ["tsc", "-p", "src/tsconfig.json", "--outDir", folder], {
+      cwd: ROOT,
+    });
+    assert.is(build.code, 0, build.output);
+    return openPage(chromium, folder);
+  })();
+  return opened;
+}
+
+/** A test on the page, skipped loudly without a browser. */
+function pageTest(name: string, run: (open: BrowserPage) => Promise<void>): void {
+  test(name, async () => {
+    const open = await browserPage();
+    if (open === undefined) return skip(name, "no Chromium; set SECATEUR_CHROMIUM to one");
+    try {
+      await run(open);
+    } catch (error) {
+      throw new Error(
+        `${(error as Error).message}\nThe page said: ${open.complaints.join("; ") || "nothing"}`,
+      );
+    }
+  });
+}
+
+test.after(async () => {
+  await (await opened?.catch(() => undefined))?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+pageTest("the entry loads, without Node and without Dawn", async (open) => {
+  const names = await open.page.evaluate(async () => Object.keys(await import("/index.js" as string)));
+  assert.equal(open.complaints, []);
+  for (const name of ["openGpu", "buildModel", "prune", "compact", "compile", "runReference", "tensor"]) {
+    assert.ok(names.includes(name), `${name} is missing`);
+  }
+});
+
+pageTest("a pruned model runs on the browser's GPU and equals the reference", async (open) => {
+  const result = await open.page.evaluate(async () => {
+    const lib = (await import("/index.js" as string)) as Library;
+    const gpu = await lib.openGpu();
+    const graph = lib.buildModel("lenet5", { seed: 7 });
+    const pruned = await lib.prune(graph, { method: "magnitude", granularity: "element", sparsity: 0.9 });
+    const name = graph.inputs[0]!.name;
+    const image = lib.tensor(
+      Float32Array.from({ length: 784 }, (_, i) => Math.sin(i)),
+      [1, 1, 28, 28],
+    );
+    const session = await lib.compile(gpu, pruned.graph, {
+      plan: "csr",
+      inputShapes: { [name]: [1, 1, 28, 28] },
+    });
+    const outputs = await session.run({ [name]: image });
+    const expected = await lib.runReference(pruned.graph, { [name]: image });
+    const key = Object.keys(expected)[0]!;
+    const answer = {
+      adapter: gpu.adapter.architecture,
+      actual: lib.toNumbers(outputs[key]!),
+      expected: lib.toNumbers(expected[key]!),
+    };
+    session.dispose();
+    gpu.dispose();
+    return { ...answer, actual: Array.from(answer.actual), expected: Array.from(answer.expected) };
+  });
+  assert.is(result.adapter, "swiftshader");
+  assert.is(result.actual.length, 10);
+  const worst = Math.max(...result.actual.map((a, i) => Math.abs(a - result.expected[i]!)));
+  const scale = Math.max(...result.expected.map(Math.abs));
+  assert.ok(scale > 0 && worst <= 1e-5 * scale, `off by ${worst} at a scale of ${scale}`);
+  assert.equal(open.complaints, []);
+});
+
+test.run();
