@@ -10,7 +10,7 @@ struct Params {
   x_base: u32,
   y_base: u32,
   i_base: u32,
-  column_major: u32,
+  columns_first: u32,
   p: f32,
   size: vec4<u32>, // depth, height, width of x
   out: vec4<u32>,
@@ -182,7 +182,7 @@ fn main_indices(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n:
   let plane = params.size.x * params.size.y * params.size.z;
   let first = (p.image * params.channels + p.channel) * plane;
   var where_in = (found.x * params.size.y + found.y) * params.size.z + found.z;
-  if (params.column_major == 1u) { where_in = found.x + (found.y + found.z * params.size.y) * params.size.x; }
+  if (params.columns_first == 1u) { where_in = found.x + (found.y + found.z * params.size.y) * params.size.x; }
   y[y_index(p)] = best;
   indices[params.i_base + p.image * params.image_steps.z + p.channel * params.i_steps.w + dot(p.at, params.i_steps.xyz)] =
     select(0, i32(first + where_in), any_found);

@@ -60,7 +60,7 @@ const pool: Lowering = {
         x_base: x.offset / unit,
         y_base: y.offset / unit,
         i_base: indices?.offset ?? 0,
-        column_major: context.node.op === "MaxPool" ? a.int("storage_order", 0) : 0,
+        columns_first: context.node.op === "MaxPool" ? a.int("storage_order", 0) : 0,
         p: context.node.op === "LpPool" ? a.int("p", 2) : 0,
         size: spatial(g.spatial, 1),
         out: spatial(g.outSpatial, 1),
