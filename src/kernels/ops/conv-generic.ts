@@ -20,7 +20,7 @@ export const convLowering: Lowering = {
   lower(context) {
     if (sizeOf(context.outputs[0]!.shape) === 0) return;
     const problem = convProblem(context);
-    const depthwise = chooseDepthwise(problem);
+    const depthwise = chooseDepthwise(problem, context.software ?? false);
     const { geometry: g } = problem;
     context.emit(
       depthwise ? depthwise.dispatch(problem) : directConv(problem, chooseRows(g.outChannels / g.groups)),

@@ -9,7 +9,8 @@ export interface DepthwiseVariant {
   dispatch(problem: DirectConv): Dispatch;
 }
 
-const workgroup = 64;
+/** Lanes of a workgroup: no more than a plane has work for, since those past its end cost as much as the others. */
+const lanes = (count: number): number => [8, 32].find((n) => count <= n) ?? 64;
 const mostGroups = 65_535;
 const widestKernel = 9;
 
@@ -63,11 +64,11 @@ function params(
   };
 }
 
-const common = ({ geometry, x, weight, bias, y, activation }: DirectConv, P: number) => {
+const common = ({ geometry, x, weight, bias, y, activation }: DirectConv, P: number, count: number) => {
   const [, , w] = threeAxes(geometry);
   return {
     spec: { P, S: w.stride, KW: w.kernel },
-    constants: { ACT: activation.code, HAS_BIAS: bias ? 1 : 0 },
+    constants: { ACT: activation.code, HAS_BIAS: bias ? 1 : 0, WG_SIZE: lanes(count) },
     bindings: { x: x.operand, weight: weight.operand, bias: (bias ?? weight).operand, y: y.operand },
   };
 };
@@ -82,9 +83,9 @@ const planar = (P: (typeof outputs)[number]): DepthwiseVariant => ({
     const count = strips * h.out;
     return {
       kernel: "depthwise/planar",
-      ...common(problem, P),
+      ...common(problem, P, count),
       params: { ...params(problem, count, strips, 1), x_image: x.strides[0]!, y_image: y.strides[0]! },
-      groups: [Math.ceil(count / workgroup), g.outChannels, g.batch],
+      groups: [Math.ceil(count / lanes(count)), g.outChannels, g.batch],
     };
   },
 });
@@ -107,9 +108,9 @@ const columns = (P: (typeof outputs)[number]): DepthwiseVariant => ({
     const count = strips * h.out * quads;
     return {
       kernel: "depthwise/columns",
-      ...common(problem, P),
+      ...common(problem, P, count),
       params: { ...params(problem, count, strips, 4), quads },
-      groups: [Math.ceil(count / workgroup), g.outChannels, 1],
+      groups: [Math.ceil(count / lanes(count)), g.outChannels, 1],
     };
   },
 });
@@ -120,12 +121,16 @@ export const depthwiseVariants: readonly DepthwiseVariant[] = [
   ...outputs.map(planar),
 ];
 
-/** The kernel for a convolution, or undefined where it is not depthwise or too odd. */
-export function chooseDepthwise(problem: DirectConv): DepthwiseVariant | undefined {
+/**
+ * The kernel for a convolution, or undefined where it is not depthwise or too odd. Wider strips reuse more of a window; eight
+ * of single words pay only where a lane is one of a CPU's.
+ */
+export function chooseDepthwise(problem: DirectConv, software: boolean): DepthwiseVariant | undefined {
   const able = depthwiseVariants.filter((v) => v.applicable(problem) && within(v.dispatch(problem)));
   const [, , w] = threeAxes(problem.geometry);
-  const tile = w.out >= 4 ? 4 : w.out >= 2 ? 2 : 1;
-  return able.find((v) => v.name.endsWith(` ${tile}`)) ?? able[0];
+  const strip = w.out >= 4 ? 4 : w.out >= 2 ? 2 : 1;
+  const wanted = [`columns ${strip}`, software && w.out >= 7 ? "planar 8" : "", `planar ${strip}`];
+  return wanted.map((name) => able.find((v) => v.name === name)).find((v) => v !== undefined);
 }
 
 /** Is every count of workgroups one that any adapter takes? */

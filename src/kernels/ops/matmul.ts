@@ -18,7 +18,7 @@ export function chooseMatmul(problem: MatmulProblem, software: boolean): MatmulV
   if (software || small) {
     if (vectors)
       return named(rows === 1 ? "vectors 1x1 of 64" : rows >= 8 ? "vectors 8x1 of 16" : "vectors 4x1 of 16");
-    return named(rows < 4 ? "registers 1x1 of 64" : "registers 4x1 of 64");
+    return named(rows < 4 ? "registers 1x1 of 64" : "registers 4x2 of 32");
   }
   return named(
     Math.min(rows, columns) >= 512 ? "tiles 128x128 by 8, 8x8 each" : "tiles 64x64 by 16, 4x4 each",
