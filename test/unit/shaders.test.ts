@@ -29,7 +29,7 @@ test("every kernel begins with a comment that names it and says what it computes
     }
     const name = path.replace(/\.wgsl$/, "");
     const text = header.join(" ").replaceAll("//", "");
-    if (text.length < 80 || (!path.startsWith("lib/") && !header[0]?.startsWith(`// ${name}: `)))
+    if (text.length < 60 || (!path.startsWith("lib/") && !header[0]?.startsWith(`// ${name}: `)))
       bad.push(path);
   }
   assert.equal(
