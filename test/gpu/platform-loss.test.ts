@@ -4,9 +4,11 @@ import { openGpuInNode } from "../../src/gpu/dawn.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { openGpu } from "../../src/gpu/open.ts";
 import { createTimer } from "../../src/gpu/timer.ts";
-import { STORAGE_USAGE } from "../../src/gpu/usage.ts";
+import { STORAGE_USAGE, UNIFORM_USAGE } from "../../src/gpu/usage.ts";
 import { fails } from "../support/error.ts";
 import { gpuTest } from "../support/gpu.ts";
+import { launch } from "../support/launch.ts";
+import { shaderFrom } from "../support/shader.ts";
 
 const test = suite("platform: errors and loss");
 
@@ -84,6 +86,44 @@ gpuTest(test, "dispose twice is harmless; afterwards everything fails clearly", 
   gpu.dispose();
   await fails(() => reading, "E_DISPOSED");
   await expectDead(gpu, "E_DISPOSED", buffer);
+  assert.is((await gpu.lost).reason, "destroyed");
+});
+
+gpuTest(test, "dispose does not block while the device is at work", async () => {
+  const gpu = await openGpuInNode();
+  const kernel = await gpu.compile(
+    shaderFrom(
+      "long",
+      `struct Params { n: u32 }
+@group(0) @binding(0) var<storage, read_write> y: array<u32>;
+@group(0) @binding(1) var<uniform> params: Params;
+@compute @workgroup_size(1)
+fn main() {
+  var state = y[0];
+  for (var i = 0u; i < params.n; i++) { state = state * 1664525u + 1013904223u; }
+  y[0] = state;
+}
+`,
+    ),
+  );
+  const y = gpu.createBuffer("y", 16, STORAGE_USAGE);
+  const params = gpu.createBuffer("params", 16, UNIFORM_USAGE);
+  const time = async (n: number): Promise<number> => {
+    gpu.upload(params, gpu.packParams(kernel, { n }));
+    const start = performance.now();
+    launch(gpu, kernel, { y, params }, 1);
+    await gpu.wait();
+    return performance.now() - start;
+  };
+  let n = 2 ** 20;
+  while (n < 2 ** 31 && (await time(n)) < 150) n *= 2;
+  gpu.upload(params, gpu.packParams(kernel, { n }));
+  launch(gpu, kernel, { y, params }, 1);
+  const start = performance.now();
+  gpu.dispose();
+  const blocked = performance.now() - start;
+  assert.ok(blocked < 100, `dispose took ${blocked} ms`);
+  await fails(() => gpu.check(), "E_DISPOSED");
   assert.is((await gpu.lost).reason, "destroyed");
 });
 
