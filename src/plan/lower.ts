@@ -197,8 +197,10 @@ export function lowerProgram(
       const packed = packFor(problem, variant, step.weight.matrix);
       for (const [name, data] of Object.entries(packed.arrays)) bindings[name] = upload(`${step.name} ${name}`, data);
     } else {
-      const perGroup = Math.ceil(problem.rowsPerGroup / variant.rows);
-      const packedWords = perGroup * problem.groups * variant.rows * problem.k;
+      // The vector kernel reads the transpose, which is one panel of all rows.
+      const panel = variant.vector ? problem.rowsPerGroup : variant.rows;
+      const perGroup = Math.ceil(problem.rowsPerGroup / panel);
+      const packedWords = perGroup * problem.groups * panel * problem.k;
       bindings["row_ptr"] = upload(`${step.name} row_ptr`, densePointers(perGroup * problem.groups, problem.k));
       bindings["offsets"] = upload(`${step.name} offsets`, scaled(problem.taps, cut.unit));
       bindings["weights"] = scratch(`${step.name} panels`, packedWords);
@@ -213,7 +215,7 @@ export function lowerProgram(
           rows_per_group: problem.rowsPerGroup,
           blocks_per_group: perGroup,
           k: problem.k,
-          r: variant.rows,
+          r: panel,
           packed: packedWords,
           row_stride: step.weight.rowStride,
           k_stride: step.weight.kStride,
