@@ -5,6 +5,7 @@ import { rowsLayout, viewOf } from "../../src/kernels/layout.ts";
 import type { Dispatch, View } from "../../src/kernels/lowering.ts";
 import { copyView, movementLowerings } from "../../src/kernels/ops/movement.ts";
 import { copyVariants } from "../../src/kernels/ops/movement-copy.ts";
+import { fillView } from "../../src/kernels/ops/movement-fill.ts";
 import { loopsOf, simplifyLoops } from "../../src/kernels/ops/movement-loops.ts";
 import { commonParts, copyReshaped } from "../../src/kernels/ops/movement-reshape.ts";
 import { wordOf } from "../../src/kernels/words.ts";
@@ -274,6 +275,31 @@ gpuTest(movement, "reshape between strided views of unrelated shapes", async (gp
     ["layout/reshape"],
   );
   assert.equal(gathered(words, "f32", shape, after).data, x.data);
+});
+
+gpuTest(movement, "more elements than one row of the grid takes", async (gpu) => {
+  const [rows, columns] = [2050, 2051];
+  const size = rows * columns;
+  const x = Float32Array.from({ length: size }, (_, i) => i);
+  const from = viewOf({ kind: "value", name: "x" }, "f32", [rows, columns], rowsLayout);
+  const to = viewOf({ kind: "value", name: "y" }, "f32", [columns, rows], rowsLayout);
+  const across = { ...from, shape: to.shape, strides: [1, columns] };
+  const loops = simplifyLoops(loopsOf(to.shape, across.strides, to.strides));
+  for (const variant of copyVariants.filter((v) => v.applicable({ from, to, loops }))) {
+    const contents = new Map([
+      ["value x", new Uint32Array(x.buffer)],
+      ["value y", new Uint32Array(size)],
+    ]);
+    const after = await runDispatches(gpu, [variant.dispatch({ from, to, loops })], contents);
+    const y = new Float32Array(after.get("value y")!.buffer);
+    let wrong = 0;
+    for (let i = 0; i < size; i++) if (y[i] !== (i % rows) * columns + Math.floor(i / rows)) wrong++;
+    assert.is(wrong, 0, variant.name);
+  }
+  const emitted: Dispatch[] = [];
+  fillView((d) => emitted.push(d), to, 2.5);
+  const filled = await runDispatches(gpu, emitted, new Map([["value y", new Uint32Array(size)]]));
+  assert.ok(new Float32Array(filled.get("value y")!.buffer).every((v) => v === 2.5));
 });
 
 movement.run();

@@ -1,6 +1,7 @@
 import type { Lowering } from "../lowering.ts";
 import { binaryLowerings } from "./binary.ts";
 import { convLowering } from "./conv-generic.ts";
+import { matmulLowerings } from "./matmul.ts";
 import { movementLowerings } from "./movement.ts";
 import { poolLowerings } from "./pool.ts";
 import { reduceLowerings } from "./reduce.ts";
@@ -10,6 +11,7 @@ import { unaryLowerings } from "./unary.ts";
 export const lowerings: readonly Lowering[] = [
   ...binaryLowerings,
   convLowering,
+  ...matmulLowerings,
   ...movementLowerings,
   ...poolLowerings,
   ...reduceLowerings,
