@@ -6,14 +6,14 @@
 override FN: u32 = 0;
 const RANK: u32 = 1u; // @spec 1 2 3 4 5 6 7 8
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(0) var<storage, read> left: array<f32>;
+@group(0) @binding(1) var<storage, read> right: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read> a4: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> b4: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> left4: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> right4: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y4: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> a_int: array<i32>;
-@group(0) @binding(7) var<storage, read> b_int: array<i32>;
+@group(0) @binding(6) var<storage, read> left_int: array<i32>;
+@group(0) @binding(7) var<storage, read> right_int: array<i32>;
 @group(0) @binding(8) var<storage, read_write> y_int: array<i32>;
 @group(0) @binding(9) var<uniform> params: PairLoops;
 
@@ -87,7 +87,7 @@ fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: vec3<u3
   let i = thread(g, n, l.x);
   if (i >= params.count) { return; }
   let at = pair_offsets(i);
-  y[at.z] = apply(a[at.x], b[at.y]) * params.factor;
+  y[at.z] = apply(left[at.x], right[at.y]) * params.factor;
 }
 
 @compute @workgroup_size(64)
@@ -95,7 +95,7 @@ fn main_into(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: ve
   let i = thread(g, n, l.x);
   if (i >= params.count) { return; }
   let at = pair_offsets(i);
-  y[at.z] = apply(y[at.z], b[at.y]) * params.factor;
+  y[at.z] = apply(y[at.z], right[at.y]) * params.factor;
 }
 
 @compute @workgroup_size(64)
@@ -103,8 +103,8 @@ fn main_vec4(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: ve
   let i = thread(g, n, l.x);
   if (i >= params.count) { return; }
   let at = pair_offsets(i);
-  let p = a4[at.x];
-  let q = b4[at.y];
+  let p = left4[at.x];
+  let q = right4[at.y];
   y4[at.z] = vec4<f32>(apply(p.x, q.x), apply(p.y, q.y), apply(p.z, q.z), apply(p.w, q.w)) * params.factor;
 }
 
@@ -113,7 +113,7 @@ fn main_int(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: vec
   let i = thread(g, n, l.x);
   if (i >= params.count) { return; }
   let at = pair_offsets(i);
-  y_int[at.z] = apply_int(a_int[at.x], b_int[at.y]);
+  y_int[at.z] = apply_int(left_int[at.x], right_int[at.y]);
 }
 
 @compute @workgroup_size(64)
@@ -121,7 +121,7 @@ fn main_int_into(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n
   let i = thread(g, n, l.x);
   if (i >= params.count) { return; }
   let at = pair_offsets(i);
-  y_int[at.z] = apply_int(y_int[at.z], b_int[at.y]);
+  y_int[at.z] = apply_int(y_int[at.z], right_int[at.y]);
 }
 
 @compute @workgroup_size(64)
@@ -129,5 +129,5 @@ fn main_compare(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n:
   let i = thread(g, n, l.x);
   if (i >= params.count) { return; }
   let at = pair_offsets(i);
-  y_int[at.z] = select(0, 1, compare(a[at.x], b[at.y]));
+  y_int[at.z] = select(0, 1, compare(left[at.x], right[at.y]));
 }

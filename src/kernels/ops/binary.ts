@@ -54,8 +54,8 @@ export function emitBinary(context: Pick<LowerContext, "emit">, code: number, a:
   const suffix = quads ? "4" : floats ? "" : "_int";
   const entry = quads ? "main_vec4" : !floats ? (a ? "main_int" : "main_int_into") : code >= leastCompare ? "main_compare" : a ? "main" : "main_into";
   const bindings = {
-    ...(a && { [`a${suffix}`]: a.operand }),
-    [`b${suffix}`]: b.operand,
+    ...(a && { [`left${suffix}`]: a.operand }),
+    [`right${suffix}`]: b.operand,
     [y.word === "f32" ? `y${suffix}` : "y_int"]: y.operand,
   };
   context.emit({
