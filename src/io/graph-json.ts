@@ -1,42 +1,57 @@
 import * as v from "valibot";
 import { FileError, printable } from "../errors.ts";
-import { type Attribute, type Graph, type GraphValue, makeGraph, type Node } from "../graph/graph.ts";
+import {
+  type Attribute,
+  type Graph,
+  type GraphValue,
+  makeGraph,
+  maxNodes,
+  type Node,
+} from "../graph/graph.ts";
 import { metadataKeys, parseJson } from "../graph/metadata.ts";
 import { byteWidth, type DType, dtypes, viewBytes } from "../tensor/dtype.ts";
 import { bytesOf, type HostTensor } from "../tensor/host-tensor.ts";
-import { checkShape, sameShape, showShape, sizeOf } from "../tensor/shape.ts";
+import { checkShape, maxRank, sameShape, showShape, sizeOf } from "../tensor/shape.ts";
 import { asBool } from "./as-bool.ts";
 import { fromBase64, toBase64 } from "./masks.ts";
 
 /** What JSON has no number for. */
 const special = ["NaN", "Infinity", "-Infinity", "-0"] as const;
 
+/** Lists are counted before their items are looked at. */
+const list = <const S extends v.GenericSchema>(item: S, most: number) =>
+  v.pipe(v.array(v.unknown()), v.maxLength(most), v.array(item));
+const most = 2 ** 20;
+
 const dtype = v.picklist(dtypes as [DType, ...DType[]]);
 const dimension = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const value = v.object({ name: v.string(), dtype, shape: v.array(v.nullable(dimension)) });
-const weight = v.object({ name: v.string(), dtype, shape: v.array(dimension) });
+const value = v.object({ name: v.string(), dtype, shape: list(v.nullable(dimension), maxRank) });
+const weight = v.object({ name: v.string(), dtype, shape: list(dimension, maxRank) });
 const number = v.union([v.number(), v.picklist(special)]);
 const attribute = v.union([
   v.object({ name: v.string(), number }),
   v.object({ name: v.string(), text: v.string() }),
-  v.object({ name: v.string(), numbers: v.array(number) }),
-  v.object({ name: v.string(), texts: v.array(v.string()) }),
-  v.object({ name: v.string(), tensor: v.object({ dtype, shape: v.array(dimension), base64: v.string() }) }),
+  v.object({ name: v.string(), numbers: list(number, most) }),
+  v.object({ name: v.string(), texts: list(v.string(), most) }),
+  v.object({
+    name: v.string(),
+    tensor: v.object({ dtype, shape: list(dimension, maxRank), base64: v.string() }),
+  }),
 ]);
 const node = v.object({
   name: v.string(),
   op: v.string(),
-  inputs: v.array(v.string()),
-  outputs: v.array(v.string()),
-  attributes: v.array(attribute),
+  inputs: list(v.string(), most),
+  outputs: list(v.string(), most),
+  attributes: list(attribute, 1000),
 });
 const schema = v.object({
   version: v.literal(1),
   name: v.string(),
-  inputs: v.array(value),
-  outputs: v.array(value),
-  nodes: v.array(node),
-  weights: v.array(weight),
+  inputs: list(value, maxNodes),
+  outputs: list(value, maxNodes),
+  nodes: list(node, maxNodes),
+  weights: list(weight, most),
 });
 
 /** A graph without the numbers of its weights, as its JSON says. */

@@ -187,6 +187,19 @@ const damage: readonly (readonly [string, readonly ErrorCode[], () => Uint8Array
     () => graphText((s) => s.replace('"inputs":["x","w"]', '"inputs":["x","ghost"]')),
   ],
   ["cycle", ["E_GRAPH"], () => graphText((s) => s.replace('"inputs":["x","w"]', '"inputs":["x","Add_0"]'))],
+  [
+    "100,001 nodes",
+    ["E_METADATA"],
+    () =>
+      graphText((s) =>
+        s.replace(/"nodes":\[(.*?)\],"weights"/, (_, n) => `"nodes":[${Array(100_001).fill(n)}],"weights"`),
+      ),
+  ],
+  [
+    "a shape of a million dimensions",
+    ["E_METADATA"],
+    () => graphText((s) => s.replace('"shape":[1,1000]', `"shape":[${Array(1_000_000).fill(1)}]`)),
+  ],
 ];
 for (const [what, codes, make] of damage) {
   test(`refuses: ${what}`, () => {
