@@ -94,6 +94,30 @@ const quads: CopyVariant = {
   },
 };
 
+/** Four single words per thread where the innermost loop is contiguous and comes in fours, and nothing else does. */
+const runs: CopyVariant = {
+  name: "runs",
+  applicable({ loops }) {
+    const inner = loops.at(-1);
+    if (loops.length > maxRank || !inner) return false;
+    return fromStep(inner) === 1 && toStep(inner) === 1 && fourths(inner.size);
+  },
+  dispatch(problem) {
+    const loops = problem.loops.map((l, i) =>
+      i === problem.loops.length - 1 ? { size: l.size / 4, steps: [4, 4] } : l,
+    );
+    const count = visits(loops);
+    return {
+      kernel: "layout/copy-strided",
+      entry: "main_run",
+      spec: rankSpec(loops),
+      bindings: bindings(problem),
+      params: params(problem, loops, count),
+      groups: Math.ceil(count / workgroup),
+    };
+  },
+};
+
 /** The loops of a transposition, outer ones first, then the one contiguous in `from`, then the one contiguous in `to`. */
 function transposition({ loops }: CopyProblem): Loop[] | undefined {
   const inner = loops.at(-1);
@@ -160,7 +184,7 @@ const transposeTiled: CopyVariant = {
 };
 
 /** Every way to copy, best first where several apply. */
-export const copyVariants: readonly CopyVariant[] = [quads, transposeQuads, transposeTiled, words];
+export const copyVariants: readonly CopyVariant[] = [quads, runs, transposeQuads, transposeTiled, words];
 
 /** Sides from which a tile of workgroup memory repays its barrier. */
 const leastTiledSide = 16;
