@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { Command } from "commander";
 import { openData } from "../../data/files.ts";
 import { openModel } from "../../io/files.ts";
-import { compareModels } from "../../report/compare.ts";
+import { compareModels, type Contender } from "../../report/compare.ts";
 import { comparisonTable, planTable } from "../../report/comparison-table.ts";
 import { addCommonOptions, type CommonOptions, planOption, print, wholeNumber, withGpu, writeJson } from "../context.ts";
 import { addPreprocessingOptions, type PreprocessingOptions, preprocessingOption } from "../preprocessing.ts";
@@ -28,7 +28,7 @@ export function compareCommand(): Command {
     .option("--layers", "also print the plan of every model, layer by layer");
   return addPreprocessingOptions(command).action(async (dense: string, pruned: string[], options: Options) => {
     const dataset = await openData(options.data, "test", { limit: options.limit });
-    const contenders = [];
+    const contenders: Contender[] = [];
     for (const spec of [dense, ...pruned]) {
       const graph = await openModel(spec, { seed: options.seed });
       contenders.push({ name: nameOf(spec), graph, preprocessing: preprocessingOption(graph, dataset, options) });
