@@ -23,11 +23,16 @@ export async function runCase(gpu: Gpu, dir: string, name: string): Promise<Case
     const graph = readOnnx(readFileSync(join(dir, "model.onnx")), { file: name });
     const data = join(dir, "test_data_set_0");
     const load = (prefix: string, count: number): HostTensor[] =>
-      Array.from({ length: count }, (_, i) => readTensorProto(readFileSync(join(data, `${prefix}_${i}.pb`))).tensor);
+      Array.from(
+        { length: count },
+        (_, i) => readTensorProto(readFileSync(join(data, `${prefix}_${i}.pb`))).tensor,
+      );
     const outputs = readdirSync(data).filter((f) => f.startsWith("output_")).length;
     const given = load("input", graph.inputs.length);
     const inputs = Object.fromEntries(graph.inputs.map((input, i) => [input.name, given[i]!]));
-    const inputShapes = Object.fromEntries(graph.inputs.map((input, i) => [input.name, [...given[i]!.shape]]));
+    const inputShapes = Object.fromEntries(
+      graph.inputs.map((input, i) => [input.name, [...given[i]!.shape]]),
+    );
     const session = await compile(gpu, graph, { inputShapes });
     const actual = await session.run(inputs);
     session.dispose();
@@ -40,14 +45,20 @@ export async function runCase(gpu: Gpu, dir: string, name: string): Promise<Case
     if (error instanceof SecateurError && error.code === "E_UNSUPPORTED") {
       return { name, kind: "unsupported", detail: error.message };
     }
-    const text = error instanceof SecateurError ? `${error.code} ${error.message}` : error instanceof Error ? (error.stack ?? "") : String(error);
+    const text =
+      error instanceof SecateurError
+        ? `${error.code} ${error.message}`
+        : error instanceof Error
+          ? (error.stack ?? "")
+          : String(error);
     return { name, kind: "failed", detail: text };
   }
 }
 
 function difference(actual: HostTensor, expected: HostTensor): string | undefined {
   if (actual.dtype !== expected.dtype) return `is ${actual.dtype}, not ${expected.dtype}`;
-  if (!sameShape(actual.shape, expected.shape)) return `is ${showShape(actual.shape)}, not ${showShape(expected.shape)}`;
+  if (!sameShape(actual.shape, expected.shape))
+    return `is ${showShape(actual.shape)}, not ${showShape(expected.shape)}`;
   for (let i = 0; i < expected.data.length; i++) {
     const a = getNumber(actual.data, i);
     const b = getNumber(expected.data, i);

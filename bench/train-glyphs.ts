@@ -4,8 +4,8 @@
 // a tiny batch with central differences instead.
 import { writeFileSync } from "node:fs";
 import { glyphs } from "../src/data/glyphs.ts";
-import { buildNet } from "../src/nets/build-net.ts";
 import { writeSafetensors } from "../src/io/safetensors.ts";
+import { buildNet } from "../src/nets/build-net.ts";
 import { cast, type HostTensor, tensor } from "../src/tensor/host-tensor.ts";
 import {
   type Activation,
@@ -60,8 +60,19 @@ const norm = (name: string): BatchNorm => {
 };
 
 function block(tape: Tape, x: Activation, name: string, outputs: number, stride: number): Activation {
-  const a = relu(tape, normalise(tape, convolve(tape, x, get(`${name}.conv1.weight`), outputs, stride, false), norm(`${name}.bn1`)));
-  const b = normalise(tape, convolve(tape, a, get(`${name}.conv2.weight`), outputs, 1, false), norm(`${name}.bn2`));
+  const a = relu(
+    tape,
+    normalise(
+      tape,
+      convolve(tape, x, get(`${name}.conv1.weight`), outputs, stride, false),
+      norm(`${name}.bn1`),
+    ),
+  );
+  const b = normalise(
+    tape,
+    convolve(tape, a, get(`${name}.conv2.weight`), outputs, 1, false),
+    norm(`${name}.bn2`),
+  );
   return relu(tape, addShortcut(tape, b, x));
 }
 
@@ -83,7 +94,9 @@ function images(pixels: Uint8Array, from: number, count: number): Activation {
 /** One-cycle: up over the first fifth, then a cosine down to nothing (Smith and Topin 2017). */
 function rate(step: number): number {
   const warm = steps / 5;
-  return step < warm ? (peak * (step + 1)) / warm : (peak / 2) * (1 + Math.cos((Math.PI * (step - warm)) / (steps - warm)));
+  return step < warm
+    ? (peak * (step + 1)) / warm
+    : (peak / 2) * (1 + Math.cos((Math.PI * (step - warm)) / (steps - warm)));
 }
 
 function update(lr: number): void {
@@ -119,7 +132,8 @@ function checkGradients(): void {
       const numeric = (up - down) / (2 * h);
       const error = Math.abs(numeric - p.gradient[i]!) / (1e-4 + Math.abs(numeric));
       worst = Math.max(worst, error);
-      if (error > 1e-2) console.log(`${name}[${i}]: ${p.gradient[i]} by backpropagation, ${numeric} by differences`);
+      if (error > 1e-2)
+        console.log(`${name}[${i}]: ${p.gradient[i]} by backpropagation, ${numeric} by differences`);
     }
   }
   console.log(`largest relative difference ${worst.toExponential(2)}`);
@@ -139,14 +153,21 @@ function train(): void {
     right += result.right;
     if ((step + 1) % 20 === 0) {
       const seconds = ((performance.now() - started) / 1000).toFixed(0);
-      console.log(`step ${step + 1} of ${steps}: loss ${(loss / 20).toFixed(4)}, top-1 ${((100 * right) / 20 / batch).toFixed(1)} %, ${seconds} s`);
+      console.log(
+        `step ${step + 1} of ${steps}: loss ${(loss / 20).toFixed(4)}, top-1 ${((100 * right) / 20 / batch).toFixed(1)} %, ${seconds} s`,
+      );
       loss = 0;
       right = 0;
     }
   }
 }
 
-function crossEntropyOf(tape: Tape, pixels: Uint8Array, labels: Uint8Array, from: number): { loss: number; right: number } {
+function crossEntropyOf(
+  tape: Tape,
+  pixels: Uint8Array,
+  labels: Uint8Array,
+  from: number,
+): { loss: number; right: number } {
   const logits = forward(tape, images(pixels, from, tape.images));
   return crossEntropy(logits, labels.subarray(from, from + tape.images));
 }
@@ -155,7 +176,12 @@ function evaluate(): number {
   const data = glyphs("test", 2000, 1);
   let right = 0;
   for (let from = 0; from < data.length; from += 100) {
-    right += crossEntropyOf({ images: 100, training: false, steps: [] }, data.images, data.labels, from).right;
+    right += crossEntropyOf(
+      { images: 100, training: false, steps: [] },
+      data.images,
+      data.labels,
+      from,
+    ).right;
   }
   return right / data.length;
 }

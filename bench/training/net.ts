@@ -40,16 +40,34 @@ export const back = (tape: Tape): void => {
   for (const step of tape.steps.reverse()) step();
 };
 
-export function convolve(tape: Tape, x: Activation, w: Parameter, outputs: number, stride: number, first: boolean): Activation {
+export function convolve(
+  tape: Tape,
+  x: Activation,
+  w: Parameter,
+  outputs: number,
+  stride: number,
+  first: boolean,
+): Activation {
   const shape: Conv3x3 = { inputs: x.channels, outputs, side: x.side, stride };
   const y = activation(tape.images, outputs, outSide(shape));
   const columns = new Float64Array(columnsLength(shape));
   const xSize = x.channels * x.side ** 2;
   const ySize = outputs * y.side ** 2;
-  for (let n = 0; n < tape.images; n++) forward(shape, x.value, n * xSize, w.value, y.value, n * ySize, columns);
+  for (let n = 0; n < tape.images; n++)
+    forward(shape, x.value, n * xSize, w.value, y.value, n * ySize, columns);
   tape.steps.push(() => {
     for (let n = 0; n < tape.images; n++) {
-      backward(shape, x.value, n * xSize, w.value, y.gradient, n * ySize, w.gradient, first ? undefined : x.gradient, columns);
+      backward(
+        shape,
+        x.value,
+        n * xSize,
+        w.value,
+        y.gradient,
+        n * ySize,
+        w.gradient,
+        first ? undefined : x.gradient,
+        columns,
+      );
     }
   });
   return y;
@@ -210,7 +228,8 @@ export function crossEntropy(logits: Activation, labels: Uint8Array): { loss: nu
     loss += max + Math.log(sum) - row[label]!;
     if (row[label] === max) right++;
     for (let m = 0; m < classes; m++) {
-      logits.gradient[n * classes + m] = (Math.exp(row[m]! - max) / sum - (m === label ? 1 : 0)) / labels.length;
+      logits.gradient[n * classes + m] =
+        (Math.exp(row[m]! - max) / sum - (m === label ? 1 : 0)) / labels.length;
     }
   }
   return { loss: loss / labels.length, right };

@@ -1,17 +1,15 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { mkdirSync, renameSync, rmSync } from "node:fs";
 import type { Command } from "commander";
 import { SecateurError, UsageError } from "../errors.ts";
-import type { Gpu } from "../gpu/gpu.ts";
 import { openGpuInNode } from "../gpu/dawn.ts";
-import { parsePlan, type Plan } from "../plan/plan.ts";
-import { readFileSync } from "node:fs";
+import type { Gpu } from "../gpu/gpu.ts";
+import { type Plan, parsePlan } from "../plan/plan.ts";
 
 /** Options that every command takes. */
 export interface CommonOptions {
   readonly json?: string;
-  readonly seed: number;
+  readonly seed?: number;
   readonly adapter: "any" | "hardware" | "software";
   readonly plan?: string;
   readonly quiet?: boolean;
@@ -19,9 +17,17 @@ export interface CommonOptions {
 
 export function addCommonOptions(command: Command): Command {
   return command
-    .option("--json <file>", "also write the result as JSON (a file: the GPU library prints on standard output)")
-    .option("--seed <n>", "seed of everything random", wholeNumber("--seed"), 1)
-    .option("--adapter <kind>", "any, hardware or software", oneOf("--adapter", ["any", "hardware", "software"]), "any")
+    .option(
+      "--json <file>",
+      "also write the result as JSON (a file: the GPU library prints on standard output)",
+    )
+    .option("--seed <n>", "seed of everything random (1 unless said)", wholeNumber("--seed"))
+    .option(
+      "--adapter <kind>",
+      "any, hardware or software",
+      oneOf("--adapter", ["any", "hardware", "software"]),
+      "any",
+    )
     .option("--plan <plan>", "measured, estimated, dense, csr, block, or the file of a saved plan")
     .option("--quiet", "no progress and no table, only errors");
 }
@@ -80,7 +86,9 @@ export function planOption(
   try {
     json = readFileSync(text, "utf8");
   } catch {
-    throw new UsageError(`--plan is "${text}", which is neither one of ${planModes.join(", ")} nor a file that can be read.`);
+    throw new UsageError(
+      `--plan is "${text}", which is neither one of ${planModes.join(", ")} nor a file that can be read.`,
+    );
   }
   return parsePlan(json);
 }

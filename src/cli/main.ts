@@ -10,7 +10,15 @@ import { inspectCommand } from "./commands/inspect.ts";
 import { pruneCommand } from "./commands/prune.ts";
 import { runCommand } from "./commands/run.ts";
 
-const commands = [doctorCommand, inspectCommand, pruneCommand, runCommand, evalCommand, compareCommand, benchCommand];
+const commands = [
+  doctorCommand,
+  inspectCommand,
+  pruneCommand,
+  runCommand,
+  evalCommand,
+  compareCommand,
+  benchCommand,
+];
 
 const help = `
 MODEL is file.onnx, a file.safetensors written by secateur, ARCH:weights.safetensors, or ARCH (seeded weights).
@@ -29,7 +37,9 @@ Exit status: 0 done, 1 failed (one line says why), 2 wrong usage.`;
 /** Runs one command line and returns its exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
   const program = new Command("secateur")
-    .description("Prunes networks and measures what that really buys on your GPU: accuracy, milliseconds, bytes.")
+    .description(
+      "Prunes networks and measures what that really buys on your GPU: accuracy, milliseconds, bytes.",
+    )
     .version(version)
     .addHelpText("after", help)
     .showHelpAfterError("(secateur --help and secateur COMMAND --help tell more)")
@@ -62,8 +72,11 @@ function report(error: unknown): number {
     process.stderr.write(`secateur: ${error.message} [${error.code}]\n`);
     return 1;
   }
-  const text = error instanceof Error ? (process.env["SECATEUR_DEBUG"] ? error.stack : error.message) : String(error);
-  process.stderr.write(`secateur: unexpected fault: ${text}. Run again with SECATEUR_DEBUG=1 and report it.\n`);
+  const text =
+    error instanceof Error ? (process.env["SECATEUR_DEBUG"] ? error.stack : error.message) : String(error);
+  process.stderr.write(
+    `secateur: unexpected fault: ${text}. Run again with SECATEUR_DEBUG=1 and report it.\n`,
+  );
   return 1;
 }
 

@@ -29,14 +29,32 @@ export function firstImages(dataset: Dataset, limit: number | undefined): Datase
  * Images `from` to `from + count` as f32 [count, C, H, W]: (byte · scale − mean[c]) / std[c] per channel c; one mean or std
  * serves all channels. Throws E_INPUT for a range outside the data or a number of channels that does not fit.
  */
-export function preprocess(dataset: Dataset, from: number, count: number, { scale, mean, std }: Preprocessing): HostTensor {
+export function preprocess(
+  dataset: Dataset,
+  from: number,
+  count: number,
+  { scale, mean, std }: Preprocessing,
+): HostTensor {
   const [channels, height, width] = dataset.shape;
-  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(count) || from < 0 || count < 0 || from + count > dataset.length) {
-    throw new InputError(`images ${from} to ${from + count} are outside ${dataset.name}, which has ${dataset.length}.`);
+  if (
+    !Number.isSafeInteger(from) ||
+    !Number.isSafeInteger(count) ||
+    from < 0 ||
+    count < 0 ||
+    from + count > dataset.length
+  ) {
+    throw new InputError(
+      `images ${from} to ${from + count} are outside ${dataset.name}, which has ${dataset.length}.`,
+    );
   }
-  for (const [what, list] of [["mean", mean], ["std", std]] as const) {
+  for (const [what, list] of [
+    ["mean", mean],
+    ["std", std],
+  ] as const) {
     if (list.length !== 1 && list.length !== channels) {
-      throw new InputError(`${what} has ${list.length} entries, but ${dataset.name} has ${channels} channels. Give one, or one per channel.`);
+      throw new InputError(
+        `${what} has ${list.length} entries, but ${dataset.name} has ${channels} channels. Give one, or one per channel.`,
+      );
     }
   }
   const plane = height * width;

@@ -17,20 +17,27 @@ const glyphCounts = { train: 10_000, test: 2_000 } as const;
  * `split` chooses MNIST's and glyphs' half; CIFAR and digits are the files named. Throws E_INPUT for a spec it cannot read, E_IO
  * for a missing file, E_TRUNCATED, E_FORMAT or E_SIZE naming file and byte for a damaged one.
  */
-export async function openData(spec: string, split: Split, options: { readonly limit?: number } = {}): Promise<Dataset> {
+export async function openData(
+  spec: string,
+  split: Split,
+  options: { readonly limit?: number } = {},
+): Promise<Dataset> {
   const at = spec.indexOf(":");
   const kind = at < 0 ? spec : spec.slice(0, at);
   const place = at < 0 ? "" : spec.slice(at + 1);
   if (kind === "glyphs" && at < 0) return glyphs(split, options.limit ?? glyphCounts[split], 1);
   if (place === "" || !["mnist", "cifar10", "digits"].includes(kind)) {
-    throw new InputError(`data "${printable(spec)}" is not known. Use mnist:DIR, cifar10:FILE[,FILE], digits:FILE or glyphs.`);
+    throw new InputError(
+      `data "${printable(spec)}" is not known. Use mnist:DIR, cifar10:FILE[,FILE], digits:FILE or glyphs.`,
+    );
   }
   return firstImages(load(kind, place, split), options.limit);
 }
 
 function load(kind: string, place: string, split: Split): Dataset {
   if (kind === "digits") return parseDigits(unpacked(place), place);
-  if (kind === "cifar10") return parseCifar10(place.split(",").map((file) => ({ bytes: unpacked(file), file })));
+  if (kind === "cifar10")
+    return parseCifar10(place.split(",").map((file) => ({ bytes: unpacked(file), file })));
   const prefix = split === "train" ? "train" : "t10k";
   const images = either(place, `${prefix}-images-idx3-ubyte`);
   const labels = either(place, `${prefix}-labels-idx1-ubyte`);
@@ -40,7 +47,8 @@ function load(kind: string, place: string, split: Split): Dataset {
 /** A file of MNIST's, plain or gzipped. */
 function either(dir: string, name: string): string {
   const found = [join(dir, name), join(dir, `${name}.gz`)].find((path) => existsSync(path));
-  if (!found) throw new FileError("E_IO", `neither ${name} nor ${name}.gz is in ${printable(dir)}.`, { file: name });
+  if (!found)
+    throw new FileError("E_IO", `neither ${name} nor ${name}.gz is in ${printable(dir)}.`, { file: name });
   return found;
 }
 
@@ -50,7 +58,11 @@ function unpacked(file: string): Uint8Array {
     if (!statSync(file).isFile()) throw new Error("it is not a file");
     bytes = readFileSync(file);
   } catch (cause) {
-    throw new FileError("E_IO", `cannot read ${printable(file)}: ${cause instanceof Error ? cause.message : String(cause)}.`, { file });
+    throw new FileError(
+      "E_IO",
+      `cannot read ${printable(file)}: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      { file },
+    );
   }
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {

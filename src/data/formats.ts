@@ -4,13 +4,19 @@ import type { Dataset } from "./dataset.ts";
 const classes = 10;
 
 /** A fault in a data file, naming the file and the byte. */
-function fault(code: "E_TRUNCATED" | "E_FORMAT" | "E_SIZE", file: string, offset: number, what: string): never {
+function fault(
+  code: "E_TRUNCATED" | "E_FORMAT" | "E_SIZE",
+  file: string,
+  offset: number,
+  what: string,
+): never {
   throw new FileError(code, `${file}, byte ${offset}: ${what}`, { file, offset });
 }
 
 function checkLabels(labels: Uint8Array, file: string, offsetOf: (i: number) => number): void {
   for (const [i, label] of labels.entries()) {
-    if (label >= classes) fault("E_FORMAT", file, offsetOf(i), `label ${label} of image ${i}; labels are 0 to ${classes - 1}.`);
+    if (label >= classes)
+      fault("E_FORMAT", file, offsetOf(i), `label ${label} of image ${i}; labels are 0 to ${classes - 1}.`);
   }
 }
 
@@ -22,40 +28,71 @@ interface Idx {
 /** IDX (MNIST): two zero bytes, type 8 (unsigned byte), rank, big-endian dimensions, then the bytes. */
 function parseIdx(bytes: Uint8Array, file: string, rank: number): Idx {
   const head = 4 + 4 * rank;
-  if (bytes.length < head) fault("E_TRUNCATED", file, bytes.length, `an IDX header of ${head} bytes is needed.`);
+  if (bytes.length < head)
+    fault("E_TRUNCATED", file, bytes.length, `an IDX header of ${head} bytes is needed.`);
   if (bytes[0] !== 0 || bytes[1] !== 0 || bytes[2] !== 8 || bytes[3] !== rank) {
-    fault("E_FORMAT", file, 0, `not an IDX file of unsigned bytes with ${rank} dimensions (magic ${[...bytes.subarray(0, 4)]}).`);
+    fault(
+      "E_FORMAT",
+      file,
+      0,
+      `not an IDX file of unsigned bytes with ${rank} dimensions (magic ${[...bytes.subarray(0, 4)]}).`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const dims = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
   const size = dims.reduce((n, d) => n * d, 1);
   if (bytes.length - head < size) {
-    fault("E_TRUNCATED", file, bytes.length, `dimensions ${dims} need ${size} bytes after the header, but ${bytes.length - head} are there.`);
+    fault(
+      "E_TRUNCATED",
+      file,
+      bytes.length,
+      `dimensions ${dims} need ${size} bytes after the header, but ${bytes.length - head} are there.`,
+    );
   }
-  if (bytes.length - head > size) fault("E_SIZE", file, head + size, `${bytes.length - head - size} bytes follow the data.`);
+  if (bytes.length - head > size)
+    fault("E_SIZE", file, head + size, `${bytes.length - head - size} bytes follow the data.`);
   return { dims, data: bytes.subarray(head) };
 }
 
 /** MNIST from its image and label files, already unpacked. */
-export function parseMnist(images: Uint8Array, labels: Uint8Array, files: readonly [string, string]): Dataset {
+export function parseMnist(
+  images: Uint8Array,
+  labels: Uint8Array,
+  files: readonly [string, string],
+): Dataset {
   const x = parseIdx(images, files[0], 3);
   const y = parseIdx(labels, files[1], 1);
   if (x.dims[0] !== y.dims[0]) {
     fault("E_SIZE", files[1], 4, `${y.dims[0]} labels for the ${x.dims[0]} images of ${files[0]}.`);
   }
   checkLabels(y.data, files[1], (i) => 8 + i);
-  return { name: "mnist", classes, shape: [1, x.dims[1]!, x.dims[2]!], images: x.data, labels: y.data, length: x.dims[0]! };
+  return {
+    name: "mnist",
+    classes,
+    shape: [1, x.dims[1]!, x.dims[2]!],
+    images: x.data,
+    labels: y.data,
+    length: x.dims[0]!,
+  };
 }
 
 const cifarRecord = 1 + 3 * 32 * 32;
 
 /** CIFAR-10 binary batches: per record a label byte, then 1024 red, green and blue bytes. */
-export function parseCifar10(batches: readonly { readonly bytes: Uint8Array; readonly file: string }[]): Dataset {
+export function parseCifar10(
+  batches: readonly { readonly bytes: Uint8Array; readonly file: string }[],
+): Dataset {
   let length = 0;
   for (const { bytes, file } of batches) {
     const rest = bytes.length % cifarRecord;
     if (bytes.length === 0) fault("E_TRUNCATED", file, 0, "the file is empty.");
-    if (rest !== 0) fault("E_TRUNCATED", file, bytes.length - rest, `records are ${cifarRecord} bytes, but the last has ${rest}.`);
+    if (rest !== 0)
+      fault(
+        "E_TRUNCATED",
+        file,
+        bytes.length - rest,
+        `records are ${cifarRecord} bytes, but the last has ${rest}.`,
+      );
     length += bytes.length / cifarRecord;
   }
   const images = new Uint8Array(length * (cifarRecord - 1));
@@ -66,7 +103,13 @@ export function parseCifar10(batches: readonly { readonly bytes: Uint8Array; rea
     for (let i = 0; i < count; i++, n++) {
       const at = i * cifarRecord;
       labels[n] = bytes[at]!;
-      if (bytes[at]! >= classes) fault("E_FORMAT", file, at, `label ${bytes[at]}; labels are 0 to ${classes - 1}. Is this a CIFAR-10 batch?`);
+      if (bytes[at]! >= classes)
+        fault(
+          "E_FORMAT",
+          file,
+          at,
+          `label ${bytes[at]}; labels are 0 to ${classes - 1}. Is this a CIFAR-10 batch?`,
+        );
       images.set(bytes.subarray(at + 1, at + cifarRecord), n * (cifarRecord - 1));
     }
   }
@@ -82,15 +125,30 @@ export function parseDigits(bytes: Uint8Array, file: string): Dataset {
     const text = line.trim();
     if (text !== "") {
       const values = text.split(",").map((v) => (/^\s*\d{1,3}\s*$/.test(v) ? Number(v) : Number.NaN));
-      if (values.length !== 65) fault("E_FORMAT", file, offset, `a line has ${values.length} values; 64 pixels and a label are needed.`);
+      if (values.length !== 65)
+        fault(
+          "E_FORMAT",
+          file,
+          offset,
+          `a line has ${values.length} values; 64 pixels and a label are needed.`,
+        );
       const pixels = values.slice(0, 64);
-      if (pixels.some((v) => !(v <= 16))) fault("E_FORMAT", file, offset, "a pixel is not a whole number from 0 to 16.");
-      if (!(values[64]! < classes)) fault("E_FORMAT", file, offset, `label ${text.split(",")[64]}; labels are 0 to ${classes - 1}.`);
+      if (pixels.some((v) => !(v <= 16)))
+        fault("E_FORMAT", file, offset, "a pixel is not a whole number from 0 to 16.");
+      if (!(values[64]! < classes))
+        fault("E_FORMAT", file, offset, `label ${text.split(",")[64]}; labels are 0 to ${classes - 1}.`);
       images.push(...pixels);
       labels.push(values[64]!);
     }
     offset += line.length + 1;
   }
   if (labels.length === 0) fault("E_TRUNCATED", file, 0, "the file has no images.");
-  return { name: "digits", classes, shape: [1, 8, 8], images: Uint8Array.from(images), labels: Uint8Array.from(labels), length: labels.length };
+  return {
+    name: "digits",
+    classes,
+    shape: [1, 8, 8],
+    images: Uint8Array.from(images),
+    labels: Uint8Array.from(labels),
+    length: labels.length,
+  };
 }

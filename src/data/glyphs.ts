@@ -7,16 +7,129 @@ type Point = readonly [number, number];
 
 /** Strokes of the ten classes, digit-like: control points of smooth curves in a unit square, y downwards. */
 const shapes: readonly (readonly (readonly Point[])[])[] = [
-  [[[0.5, 0.08], [0.2, 0.25], [0.18, 0.7], [0.5, 0.93], [0.8, 0.7], [0.8, 0.25], [0.5, 0.08]]],
-  [[[0.3, 0.27], [0.52, 0.08], [0.52, 0.5], [0.52, 0.92]]],
-  [[[0.22, 0.28], [0.48, 0.08], [0.77, 0.28], [0.6, 0.55], [0.22, 0.9]], [[0.22, 0.9], [0.5, 0.88], [0.8, 0.9]]],
-  [[[0.24, 0.14], [0.6, 0.08], [0.74, 0.28], [0.45, 0.47]], [[0.45, 0.47], [0.8, 0.62], [0.66, 0.9], [0.22, 0.86]]],
-  [[[0.62, 0.08], [0.4, 0.35], [0.18, 0.63], [0.5, 0.64], [0.84, 0.62]], [[0.64, 0.38], [0.62, 0.65], [0.6, 0.93]]],
-  [[[0.76, 0.1], [0.5, 0.11], [0.3, 0.12], [0.27, 0.44]], [[0.27, 0.44], [0.6, 0.38], [0.78, 0.65], [0.58, 0.92], [0.22, 0.86]]],
-  [[[0.66, 0.08], [0.36, 0.34], [0.24, 0.7], [0.5, 0.93], [0.76, 0.72], [0.54, 0.5], [0.27, 0.66]]],
-  [[[0.2, 0.12], [0.5, 0.11], [0.8, 0.1]], [[0.8, 0.1], [0.56, 0.46], [0.42, 0.92]]],
-  [[[0.5, 0.48], [0.25, 0.3], [0.5, 0.08], [0.75, 0.28], [0.5, 0.48], [0.22, 0.72], [0.5, 0.93], [0.78, 0.72], [0.5, 0.48]]],
-  [[[0.73, 0.36], [0.48, 0.52], [0.25, 0.32], [0.48, 0.08], [0.74, 0.28], [0.7, 0.6], [0.5, 0.92]]],
+  [
+    [
+      [0.5, 0.08],
+      [0.2, 0.25],
+      [0.18, 0.7],
+      [0.5, 0.93],
+      [0.8, 0.7],
+      [0.8, 0.25],
+      [0.5, 0.08],
+    ],
+  ],
+  [
+    [
+      [0.3, 0.27],
+      [0.52, 0.08],
+      [0.52, 0.5],
+      [0.52, 0.92],
+    ],
+  ],
+  [
+    [
+      [0.22, 0.28],
+      [0.48, 0.08],
+      [0.77, 0.28],
+      [0.6, 0.55],
+      [0.22, 0.9],
+    ],
+    [
+      [0.22, 0.9],
+      [0.5, 0.88],
+      [0.8, 0.9],
+    ],
+  ],
+  [
+    [
+      [0.24, 0.14],
+      [0.6, 0.08],
+      [0.74, 0.28],
+      [0.45, 0.47],
+    ],
+    [
+      [0.45, 0.47],
+      [0.8, 0.62],
+      [0.66, 0.9],
+      [0.22, 0.86],
+    ],
+  ],
+  [
+    [
+      [0.62, 0.08],
+      [0.4, 0.35],
+      [0.18, 0.63],
+      [0.5, 0.64],
+      [0.84, 0.62],
+    ],
+    [
+      [0.64, 0.38],
+      [0.62, 0.65],
+      [0.6, 0.93],
+    ],
+  ],
+  [
+    [
+      [0.76, 0.1],
+      [0.5, 0.11],
+      [0.3, 0.12],
+      [0.27, 0.44],
+    ],
+    [
+      [0.27, 0.44],
+      [0.6, 0.38],
+      [0.78, 0.65],
+      [0.58, 0.92],
+      [0.22, 0.86],
+    ],
+  ],
+  [
+    [
+      [0.66, 0.08],
+      [0.36, 0.34],
+      [0.24, 0.7],
+      [0.5, 0.93],
+      [0.76, 0.72],
+      [0.54, 0.5],
+      [0.27, 0.66],
+    ],
+  ],
+  [
+    [
+      [0.2, 0.12],
+      [0.5, 0.11],
+      [0.8, 0.1],
+    ],
+    [
+      [0.8, 0.1],
+      [0.56, 0.46],
+      [0.42, 0.92],
+    ],
+  ],
+  [
+    [
+      [0.5, 0.48],
+      [0.25, 0.3],
+      [0.5, 0.08],
+      [0.75, 0.28],
+      [0.5, 0.48],
+      [0.22, 0.72],
+      [0.5, 0.93],
+      [0.78, 0.72],
+      [0.5, 0.48],
+    ],
+  ],
+  [
+    [
+      [0.73, 0.36],
+      [0.48, 0.52],
+      [0.25, 0.32],
+      [0.48, 0.08],
+      [0.74, 0.28],
+      [0.7, 0.6],
+      [0.5, 0.92],
+    ],
+  ],
 ];
 
 const size = 28;
@@ -28,14 +141,17 @@ const pieces = 5;
  * machine: only operations that IEEE 754 defines exactly are used. Classes come in random order.
  */
 export function glyphs(split: "train" | "test", count: number, seed: number): Dataset {
-  if (split !== "train" && split !== "test") throw new InputError(`split is "${String(split)}"; it is "train" or "test".`);
+  if (split !== "train" && split !== "test")
+    throw new InputError(`split is "${String(split)}"; it is "train" or "test".`);
   wholeNumber(count, "count of glyphs", 0, 10_000_000);
   wholeNumber(seed, "seed of glyphs", 0, 2 ** 31 - 1);
   const images = new Uint8Array(count * size * size);
   const labels = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
     // A stream per image: the first images of a longer set are those of a shorter one.
-    const random = seeded((Math.imul(seed, 0x9e3779b1) ^ Math.imul(2 * i + (split === "test" ? 1 : 0) + 1, 0x85ebca6b)) | 0);
+    const random = seeded(
+      (Math.imul(seed, 0x9e3779b1) ^ Math.imul(2 * i + (split === "test" ? 1 : 0) + 1, 0x85ebca6b)) | 0,
+    );
     for (let warm = 0; warm < 4; warm++) random.uniform();
     labels[i] = random.below(shapes.length);
     draw(images.subarray(i * size * size, (i + 1) * size * size), shapes[labels[i]!]!, random);
@@ -105,7 +221,8 @@ function addCurve(segments: number[], points: readonly Point[], place: (p: Point
     for (let k = 1; k <= pieces; k++) {
       const t = k / pieces;
       const at = (a: number, b: number, c: number, d: number): number =>
-        0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t * t * t);
+        0.5 *
+        (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t * t * t);
       const next = place([at(p0[0], p1[0], p2[0], p3[0]), at(p0[1], p1[1], p2[1], p3[1])]);
       segments.push(last[0], last[1], next[0], next[1]);
       last = next;

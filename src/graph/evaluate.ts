@@ -44,5 +44,7 @@ export function evaluateAs(
   inputs: readonly (HostTensor | undefined)[],
   outputs: readonly TensorType[],
 ): HostTensor[] {
-  return evaluate(context, inputs, outputs).map((t, i) => (isFloat(t.dtype) ? cast(t, outputs[i]!.dtype) : t));
+  return evaluate(context, inputs, outputs).map((t, i) =>
+    isFloat(t.dtype) ? cast(t, outputs[i]!.dtype) : t,
+  );
 }

@@ -51,7 +51,10 @@ export const maxNodes = 100_000;
 export function makeGraph(parts: GraphParts): Graph {
   const { nodes, inputs, outputs, weights } = parts;
   if (nodes.length > maxNodes) {
-    throw new GraphError("E_LIMIT", `the graph has ${nodes.length} nodes; at most ${maxNodes} are supported.`);
+    throw new GraphError(
+      "E_LIMIT",
+      `the graph has ${nodes.length} nodes; at most ${maxNodes} are supported.`,
+    );
   }
   const ready = new Set<string>();
   const define = (name: string, what: string): void => {
@@ -71,7 +74,8 @@ export function makeGraph(parts: GraphParts): Graph {
   const masks = parts.masks ?? new Map<string, HostTensor>();
   for (const [name, mask] of masks) {
     const weight = weights.get(name);
-    if (!weight) throw new GraphError("E_GRAPH", `mask "${printable(name)}" belongs to no weight of the graph.`);
+    if (!weight)
+      throw new GraphError("E_GRAPH", `mask "${printable(name)}" belongs to no weight of the graph.`);
     if (mask.dtype !== "bool" || !sameShape(mask.shape, weight.shape)) {
       throw new GraphError(
         "E_GRAPH",
@@ -79,7 +83,15 @@ export function makeGraph(parts: GraphParts): Graph {
       );
     }
   }
-  return { name: parts.name, inputs, outputs, nodes: ordered, weights, masks, metadata: parts.metadata ?? new Map() };
+  return {
+    name: parts.name,
+    inputs,
+    outputs,
+    nodes: ordered,
+    weights,
+    masks,
+    metadata: parts.metadata ?? new Map(),
+  };
 }
 
 function checkNode(node: Node): void {
@@ -95,17 +107,23 @@ function checkNode(node: Node): void {
     const given = node[what].length;
     if (given < min || given > max) {
       const range = min === max ? `${min}` : `${min} to ${max}`;
-      throw new GraphError("E_GRAPH", `${op.name} "${printable(node.name)}" has ${given} ${what}; it takes ${range}.`);
+      throw new GraphError(
+        "E_GRAPH",
+        `${op.name} "${printable(node.name)}" has ${given} ${what}; it takes ${range}.`,
+      );
     }
   };
   count("inputs");
   count("outputs");
   for (const name of node.attributes.keys()) {
     if (!Object.hasOwn(op.attributes, name)) {
-      throw new UnsupportedError(`attribute "${printable(name)}" of ${op.name} "${printable(node.name)}" is not supported.`, {
-        op: op.name,
-        node: printable(node.name),
-      });
+      throw new UnsupportedError(
+        `attribute "${printable(name)}" of ${op.name} "${printable(node.name)}" is not supported.`,
+        {
+          op: op.name,
+          node: printable(node.name),
+        },
+      );
     }
   }
 }
@@ -139,7 +157,10 @@ function topologicalOrder(
     const unmet = new Set(node.inputs.filter((name) => name !== "" && !ready.has(name)));
     for (const name of unmet) {
       if (!produced.has(name)) {
-        throw new GraphError("E_GRAPH", `node "${printable(node.name)}" reads "${printable(name)}", which nothing defines.`);
+        throw new GraphError(
+          "E_GRAPH",
+          `node "${printable(node.name)}" reads "${printable(name)}", which nothing defines.`,
+        );
       }
       const list = waiting.get(name);
       if (list) list.push(node);
@@ -150,7 +171,10 @@ function topologicalOrder(
   }
   if (ordered.length < nodes.length) {
     const stuck = nodes.find((n) => missing.get(n)! > 0)!;
-    throw new GraphError("E_GRAPH", `the graph has a cycle through node "${printable(stuck.name)}" (${stuck.op}).`);
+    throw new GraphError(
+      "E_GRAPH",
+      `the graph has a cycle through node "${printable(stuck.name)}" (${stuck.op}).`,
+    );
   }
   return ordered;
 }

@@ -39,11 +39,17 @@ export interface OpDefinition {
    * The result in double precision: float inputs come as f64 tensors and float outputs are returned as f64; other dtypes
    * as they are. `outputs` is what `infer` returned. Slow, obvious, the oracle for every kernel.
    */
-  reference(context: OpContext, inputs: readonly (HostTensor | undefined)[], outputs: readonly TensorType[]): HostTensor[];
+  reference(
+    context: OpContext,
+    inputs: readonly (HostTensor | undefined)[],
+    outputs: readonly TensorType[],
+  ): HostTensor[];
   /** Multiply-adds of one evaluation; absent means none are counted. */
   macs?(context: OpContext, outputs: readonly TensorType[]): number;
   /** Inputs that are prunable weights when constant, with the axis of their output channels and of their input channels. */
-  prunable?(context: OpContext): { readonly input: number; readonly outAxis: number; readonly inAxis: number } | undefined;
+  prunable?(
+    context: OpContext,
+  ): { readonly input: number; readonly outAxis: number; readonly inAxis: number } | undefined;
   /** How channels flow through it; absent means that nothing upstream of it may be removed. */
   readonly channels?: ChannelFlow;
 }
@@ -76,7 +82,9 @@ export function attributesOf(node: Node): Attributes {
   return {
     int(name, fallback) {
       const value = need(name, fallback);
-      return typeof value === "number" && Number.isSafeInteger(value) ? value : wrong(name, value, "a whole number");
+      return typeof value === "number" && Number.isSafeInteger(value)
+        ? value
+        : wrong(name, value, "a whole number");
     },
     float(name, fallback) {
       const value = need(name, fallback);

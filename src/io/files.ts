@@ -76,7 +76,7 @@ export async function openModel(
   options: LoadOptions & { readonly seed?: number } = {},
 ): Promise<Graph> {
   const parsed = parseModelSpec(spec);
-  if (parsed.kind === "net") return buildNet(parsed.arch, { seed: options.seed ?? 0 });
+  if (parsed.kind === "net") return buildNet(parsed.arch, { seed: options.seed });
   return loadModel(parsed.path, parsed.arch === undefined ? options : { ...options, arch: parsed.arch });
 }
 

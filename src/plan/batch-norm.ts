@@ -1,7 +1,7 @@
 import type { Graph, Node } from "../graph/graph.ts";
 import { attributesOf } from "../graph/op.ts";
-import { getNumber, type HostTensor } from "../tensor/host-tensor.ts";
 import { isFloat } from "../tensor/dtype.ts";
+import { getNumber, type HostTensor } from "../tensor/host-tensor.ts";
 
 /** y = scale·x + shift per channel: what BatchNormalization is at inference (Ioffe and Szegedy 2015, algorithm 2). */
 export interface Affine {
@@ -12,12 +12,9 @@ export interface Affine {
 /** `parameters`: scale, bias, mean, variance, each [C]. */
 export function affineOf(node: Node, parameters: readonly HostTensor[]): Affine {
   const epsilon = attributesOf(node).float("epsilon", 1e-5);
-  const [gamma, beta, mean, variance] = parameters.map((t) => Float64Array.from(t.data as Iterable<number>, Number)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ];
+  const [gamma, beta, mean, variance] = parameters.map((t) =>
+    Float64Array.from(t.data as Iterable<number>, Number),
+  ) as [Float64Array, Float64Array, Float64Array, Float64Array];
   const scale = gamma.map((g, c) => g / Math.sqrt(variance[c]! + epsilon));
   return { scale, shift: beta.map((b, c) => b - mean[c]! * scale[c]!) };
 }
@@ -46,7 +43,8 @@ export function foldBatchNormalization(graph: Graph, variables: ReadonlySet<stri
     const weight = constant(conv.inputs[1]);
     const bias = constant(conv.inputs[2]);
     const parameters = norm.inputs.slice(1, 5).map(constant);
-    if (!weight || !isFloat(weight.dtype) || (conv.inputs[2] && !bias) || parameters.some((p) => !p)) continue;
+    if (!weight || !isFloat(weight.dtype) || (conv.inputs[2] && !bias) || parameters.some((p) => !p))
+      continue;
     const affine = affineOf(norm, parameters as HostTensor[]);
     const names = { weight: `${norm.name}/weight`, bias: `${norm.name}/bias` };
     if (weights.has(names.weight) || weights.has(names.bias)) continue;

@@ -1,6 +1,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Choice, densityOf, formatsFor, layerPlan, weightOf } from "./choose.ts";
-import { type AdapterKind, rank, type Ranked } from "./estimate.ts";
+import { type AdapterKind, type Ranked, rank } from "./estimate.ts";
 import type { ColumnsPlace } from "./lower.ts";
 import { measureCandidates } from "./measure.ts";
 import type { Candidate } from "./plan.ts";
@@ -18,10 +18,19 @@ export type DenseCache = Map<string, string>;
  * Measures the candidates of one layer and takes the fastest, dense always among them. First the dense variants are
  * ranked on this geometry (cached); then the dense winner runs against the best variants of every sparse format, in turn.
  */
-export async function chooseMeasured(gpu: Gpu, place: ColumnsPlace, kind: AdapterKind, cache: DenseCache): Promise<Choice> {
+export async function chooseMeasured(
+  gpu: Gpu,
+  place: ColumnsPlace,
+  kind: AdapterKind,
+  cache: DenseCache,
+): Promise<Choice> {
   const { step, problem } = place;
   const density = densityOf(step);
-  const weight = weightOf(step) ?? { rows: step.rows, k: problem.k, values: new Float32Array(step.rows * problem.k).fill(0.5) };
+  const weight = weightOf(step) ?? {
+    rows: step.rows,
+    k: problem.k,
+    values: new Float32Array(step.rows * problem.k).fill(0.5),
+  };
   const dense = rank(problem, "dense", undefined, kind);
   const key = geometryKey(place);
   let winner = dense.find((r) => r.variant.name === cache.get(key));
@@ -42,11 +51,19 @@ export async function chooseMeasured(gpu: Gpu, place: ColumnsPlace, kind: Adapte
   const best = fastest(measured.slice(1));
   const all = [...measured, ...seen.filter((s) => s.kernel !== measured[0]!.kernel)];
   if (!best || best.ms! > denseMs * margin) {
-    const reason = best ? `dense measured fastest (best sparse ${(best.ms! / denseMs).toFixed(2)}x its time)` : "dense measured fastest";
+    const reason = best
+      ? `dense measured fastest (best sparse ${(best.ms! / denseMs).toFixed(2)}x its time)`
+      : "dense measured fastest";
     return layerPlan(place, winner, density, all, reason);
   }
   const chosen = candidates.find((r) => r.variant.format === best.format && r.variant.name === best.kernel)!;
-  return layerPlan(place, chosen, density, all, `measured ${(denseMs / best.ms!).toFixed(2)}x faster than dense`);
+  return layerPlan(
+    place,
+    chosen,
+    density,
+    all,
+    `measured ${(denseMs / best.ms!).toFixed(2)}x faster than dense`,
+  );
 }
 
 /** A sparse format that stores nearly everything cannot win; do not spend a measurement on it. */
@@ -57,7 +74,8 @@ const fastest = (list: readonly Candidate[]): Candidate | undefined =>
   list.filter((c) => c.ms !== undefined).sort((a, b) => a.ms! - b.ms!)[0];
 
 function geometryKey({ problem: p }: ColumnsPlace): string {
-  const grid = (g: { base: number; channel: number; steps: readonly number[] }): string => `${g.base},${g.channel},${g.steps}`;
+  const grid = (g: { base: number; channel: number; steps: readonly number[] }): string =>
+    `${g.base},${g.channel},${g.steps}`;
   return [
     p.groups,
     p.rowsPerGroup,

@@ -1,8 +1,15 @@
 import { PlanError } from "../errors.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import type { ColumnCut } from "../kernels/columns/problem.ts";
-import { cutFor, type Format, findVariant, formats, packFor, type Variant } from "../kernels/columns/variants.ts";
-import { type AdapterKind, rank, type Ranked } from "./estimate.ts";
+import {
+  cutFor,
+  type Format,
+  findVariant,
+  formats,
+  packFor,
+  type Variant,
+} from "../kernels/columns/variants.ts";
+import { type AdapterKind, type Ranked, rank } from "./estimate.ts";
 import type { ColumnsPlace } from "./lower.ts";
 import type { Candidate, LayerPlan, Plan } from "./plan.ts";
 import type { ColumnsStep } from "./program.ts";
@@ -90,7 +97,8 @@ export function chooseForced(place: ColumnsPlace, forced: Forced, kind: AdapterK
     .flatMap((format) => rank(place.problem, format, weight, kind).slice(0, 1))
     .sort((a, b) => a.cost - b.cost);
   const chosen = ranked[0] ?? rank(place.problem, "dense", weight, kind)[0]!;
-  const reason = ranked.length > 0 ? `${forced} was asked for` : `${forced} was asked for, but a variable weight is dense`;
+  const reason =
+    ranked.length > 0 ? `${forced} was asked for` : `${forced} was asked for, but a variable weight is dense`;
   return layerPlan(place, chosen, densityOf(place.step), ranked.map(asCandidate), reason);
 }
 
@@ -99,7 +107,9 @@ export function chooseStored(place: ColumnsPlace, plan: Plan): Choice {
   const { step, problem } = place;
   const stored = plan.layers.find((l) => l.layer === step.name);
   if (!stored) {
-    throw new PlanError(`the plan has no layer "${step.name}". It was made for another model; measure a new one.`);
+    throw new PlanError(
+      `the plan has no layer "${step.name}". It was made for another model; measure a new one.`,
+    );
   }
   const variant = findVariant(stored.format, stored.kernel);
   const cut = variant && cutFor(problem, variant);
@@ -109,8 +119,9 @@ export function chooseStored(place: ColumnsPlace, plan: Plan): Choice {
     );
   }
   if (step.weight.kind === "variable" && variant.format !== "dense") {
-    throw new PlanError(`the plan runs "${step.name}" as ${stored.format}, but its weight is variable and needs dense.`);
+    throw new PlanError(
+      `the plan runs "${step.name}" as ${stored.format}, but its weight is variable and needs dense.`,
+    );
   }
   return { variant, cut, layer: { ...stored, density: densityOf(step) } };
 }
-

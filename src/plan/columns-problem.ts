@@ -1,6 +1,6 @@
+import { type ColumnsProblem, pixelGrid } from "../kernels/columns/problem.ts";
 import { middleAxes } from "../kernels/layout.ts";
 import type { View } from "../kernels/lowering.ts";
-import { type ColumnsProblem, pixelGrid } from "../kernels/columns/problem.ts";
 import type { ColumnsStep } from "./program.ts";
 
 /** The columns problem of a step whose operands lie as the views say. */
@@ -27,10 +27,16 @@ export function problemOf(step: ColumnsStep, x: View, y: View, residual: View | 
     rowsPerGroup: step.rows / step.groups,
     k: step.channels * pixels.reduce((n, p) => n * p.kernel, 1),
     taps: tapsOf(step.channels, channel, pixels),
-    out: three(pixels.map((p) => p.out), 1),
+    out: three(
+      pixels.map((p) => p.out),
+      1,
+    ),
     batch: x.shape[0]!,
     xBase: x.offset - pixels.reduce((sum, p) => sum + p.pad * p.step, 0),
-    xSteps: three(pixels.map((p) => p.stride * p.step), 0),
+    xSteps: three(
+      pixels.map((p) => p.stride * p.step),
+      0,
+    ),
     xGroup: step.channels * channel,
     y: pixelGrid(y, step.channelAxis, axes),
     activation: step.activation,
@@ -48,7 +54,9 @@ interface Pixel {
 function tapsOf(channels: number, channel: number, pixels: readonly Pixel[]): Uint32Array {
   let positions: number[] = [0];
   for (const p of pixels) {
-    positions = positions.flatMap((at) => Array.from({ length: p.kernel }, (_, i) => at + i * p.dilation * p.step));
+    positions = positions.flatMap((at) =>
+      Array.from({ length: p.kernel }, (_, i) => at + i * p.dilation * p.step),
+    );
   }
   const taps = new Uint32Array(channels * positions.length);
   for (let c = 0; c < channels; c++) {

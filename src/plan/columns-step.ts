@@ -1,10 +1,10 @@
-import { attributesOf, type OpContext, type TensorType } from "../graph/op.ts";
 import type { Node } from "../graph/graph.ts";
+import { attributesOf, type OpContext, type TensorType } from "../graph/op.ts";
 import { convGeometry } from "../graph/ops/support/window.ts";
 import { noActivation } from "../kernels/activation.ts";
+import { isFloat } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { getNumber } from "../tensor/host-tensor.ts";
-import { isFloat } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { ColumnsStep, StepBias, StepWeight } from "./program.ts";
 
@@ -16,7 +16,9 @@ export interface Values {
 }
 
 const floats = (t: HostTensor): Float32Array =>
-  t.data instanceof Float32Array ? t.data : Float32Array.from({ length: t.data.length }, (_, i) => getNumber(t.data, i));
+  t.data instanceof Float32Array
+    ? t.data
+    : Float32Array.from({ length: t.data.length }, (_, i) => getNumber(t.data, i));
 
 const ones = (n: number): Float32Array => new Float32Array(n).fill(1);
 
@@ -34,7 +36,8 @@ export function columnsStep(node: Node, values: Values): ColumnsStep | undefined
 function convStep(node: Node, values: Values): ColumnsStep | undefined {
   const x = values.type(node.inputs[0]!);
   const w = values.type(node.inputs[1]!);
-  if (!isFloat(x.dtype) || !isFloat(w.dtype) || sizeOf(x.shape) === 0 || values.constant(node.inputs[0]!)) return undefined;
+  if (!isFloat(x.dtype) || !isFloat(w.dtype) || sizeOf(x.shape) === 0 || values.constant(node.inputs[0]!))
+    return undefined;
   const g = convGeometry(values.context(node));
   const rows = w.shape[0]!;
   if (g.groups > 1 && rows / g.groups < leastRowsPerGroup) return undefined;
@@ -83,7 +86,8 @@ function matmulStep(node: Node, values: Values): ColumnsStep | undefined {
   const a = values.type(node.inputs[0]!);
   const b = values.type(node.inputs[1]!);
   const rank = a.shape.length;
-  if (!isFloat(a.dtype) || !isFloat(b.dtype) || b.shape.length !== 2 || rank < 2 || rank > 5) return undefined;
+  if (!isFloat(a.dtype) || !isFloat(b.dtype) || b.shape.length !== 2 || rank < 2 || rank > 5)
+    return undefined;
   // A run-time right operand of a batched product changes with every run, so packing it would not pay.
   if (!values.constant(node.inputs[1]!)) return undefined;
   if (sizeOf(a.shape) === 0 || sizeOf(b.shape) === 0 || values.constant(node.inputs[0]!)) return undefined;
@@ -138,7 +142,12 @@ function weightOf(
 }
 
 /** A bias of one value per row, from an operand that is constant along everything else; undefined where it is not. */
-function biasOf(name: string | undefined, rows: number, factor: number, values: Values): StepBias | undefined {
+function biasOf(
+  name: string | undefined,
+  rows: number,
+  factor: number,
+  values: Values,
+): StepBias | undefined {
   if (!name) return { kind: "constant", values: new Float32Array(rows) };
   const constant = values.constant(name);
   if (!constant) {

@@ -1,6 +1,13 @@
-import { type ColumnCut, type ColumnsProblem, problemMacs } from "../kernels/columns/problem.ts";
-import { cutFor, type Format, groupsOf, storedDensity, type Variant, variants } from "../kernels/columns/variants.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
+import { type ColumnCut, type ColumnsProblem, problemMacs } from "../kernels/columns/problem.ts";
+import {
+  cutFor,
+  type Format,
+  groupsOf,
+  storedDensity,
+  type Variant,
+  variants,
+} from "../kernels/columns/variants.ts";
 
 /** What the cost model needs to know of an adapter. */
 export interface AdapterKind {
@@ -15,12 +22,19 @@ export interface AdapterKind {
  * (Gale et al., "Sparse GPU Kernels for Deep Learning", SC 2020, section 5). The constants are fitted to the relative
  * rates that the kernels measure on lavapipe.
  */
-export function estimate(p: ColumnsProblem, variant: Variant, cut: ColumnCut, density: number, kind: AdapterKind): number {
+export function estimate(
+  p: ColumnsProblem,
+  variant: Variant,
+  cut: ColumnCut,
+  density: number,
+  kind: AdapterKind,
+): number {
   const lanes = kind.software ? 8 : 32;
   const { rows, columns, workgroup, unit } = variant;
   const [across] = groupsOf(p, variant, cut);
   const macs = problemMacs(p) * density;
-  if (variant.vector) return macs * (variant.format === "csr" ? 6 : 3) * (workgroup > p.rowsPerGroup * 2 ? 1.5 : 1);
+  if (variant.vector)
+    return macs * (variant.format === "csr" ? 6 : 3) * (workgroup > p.rowsPerGroup * 2 ? 1.5 : 1);
   // Lanes past the end of the plane, and rows past the end of a group, are paid for.
   const usedColumns = cut.columns / (across * workgroup * columns);
   const blockRows = variant.format === "csr" ? 1 : rows;
@@ -42,7 +56,12 @@ export interface Ranked {
 }
 
 /** All variants of a format that apply to a problem, cheapest first by the cost model. */
-export function rank(p: ColumnsProblem, format: Format, weight: WeightMatrix | undefined, kind: AdapterKind): Ranked[] {
+export function rank(
+  p: ColumnsProblem,
+  format: Format,
+  weight: WeightMatrix | undefined,
+  kind: AdapterKind,
+): Ranked[] {
   const density = weight ? storedDensity(p, format, weight) : 1;
   return variants
     .filter((v) => v.format === format && v.workgroup <= kind.maxInvocations)

@@ -1,5 +1,5 @@
-import { findLowering } from "../kernels/ops/index.ts";
 import { type ColumnsLayout, type Halo, type Layout, middleAxes, rowsLayout } from "../kernels/layout.ts";
+import { findLowering } from "../kernels/ops/index.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { ColumnsStep, Program, Step } from "./program.ts";
@@ -24,7 +24,9 @@ export function assignLayouts(program: Program): Layouts {
   const columns = (value: string, channelAxis: number): ColumnsLayout => ({
     kind: "columns",
     channelAxis,
-    halo: halos.get(`${value} ${channelAxis}`) ?? middleAxes(rankOf(program, value), channelAxis).map(() => [0, 0] as const),
+    halo:
+      halos.get(`${value} ${channelAxis}`) ??
+      middleAxes(rankOf(program, value), channelAxis).map(() => [0, 0] as const),
   });
   const wanted = (step: Step, value: string): Layout => {
     if (step.kind === "columns") {
@@ -45,7 +47,8 @@ export function assignLayouts(program: Program): Layouts {
       const value = i === 0 ? step.output : name;
       if (value === "") continue;
       const type = program.types.get(value)!;
-      const follows = leader && strided && isFloat(type.dtype) && type.shape.length >= 2 && sizeOf(type.shape) > 0;
+      const follows =
+        leader && strided && isFloat(type.dtype) && type.shape.length >= 2 && sizeOf(type.shape) > 0;
       if (!follows) continue;
       const axis = (leader as ColumnsLayout).channelAxis;
       produced.set(value, columns(value, axis < type.shape.length ? axis : 1));
@@ -66,7 +69,9 @@ function neededHalos(program: Program): Map<string, Halo[]> {
     const known = halos.get(key);
     halos.set(
       key,
-      pads.map(([a, b], i) => [Math.max(a, known?.[i]?.[0] ?? 0), Math.max(b, known?.[i]?.[1] ?? 0)] as const),
+      pads.map(
+        ([a, b], i) => [Math.max(a, known?.[i]?.[0] ?? 0), Math.max(b, known?.[i]?.[1] ?? 0)] as const,
+      ),
     );
   }
   return halos;

@@ -1,13 +1,13 @@
 import { internal } from "../errors.ts";
 import type { Node } from "../graph/graph.ts";
-import { wordOf } from "../kernels/words.ts";
-import { columnsParams, type ColumnsProblem } from "../kernels/columns/problem.ts";
 import { densePointers, scaled } from "../kernels/columns/pack.ts";
+import { type ColumnsProblem, columnsParams } from "../kernels/columns/problem.ts";
 import { groupsOf, packFor } from "../kernels/columns/variants.ts";
-import { copyView } from "../kernels/ops/movement.ts";
-import { findLowering } from "../kernels/ops/index.ts";
 import { hasHalo, type Layout, layoutKey, place, rowsLayout, viewOf } from "../kernels/layout.ts";
 import type { Dispatch, Operand, View } from "../kernels/lowering.ts";
+import { findLowering } from "../kernels/ops/index.ts";
+import { copyView } from "../kernels/ops/movement.ts";
+import { wordOf } from "../kernels/words.ts";
 import type { HostArray } from "../tensor/dtype.ts";
 import { sameShape, sizeOf } from "../tensor/shape.ts";
 import type { Choice } from "./choose.ts";
@@ -150,7 +150,9 @@ export function lowerProgram(
     const { node } = step;
     const lowering = findLowering(node.op) ?? internal(`op ${node.op} has no lowering`);
     if (aliasRows(step, index)) return;
-    const inputs = node.inputs.map((name) => (name === "" ? undefined : read(name, layouts.wanted(step, name), index)));
+    const inputs = node.inputs.map((name) =>
+      name === "" ? undefined : read(name, layouts.wanted(step, name), index),
+    );
     const outputs = outputsOf(step, node).map((name) => (name === undefined ? undefined : write(name)));
     lowering.lower({
       node,
@@ -167,8 +169,14 @@ export function lowerProgram(
   /** A reshape of contiguous rows is the same memory under another shape. */
   const aliasRows = (step: OpStep, _index: number): boolean => {
     const [from] = step.node.inputs;
-    if (!reshaping.has(step.node.op) || step.node.outputs.length > 1 || step.activation.code !== 0) return false;
-    if (program.constants.has(from!) || layouts.of(from!).kind !== "rows" || layouts.of(step.output).kind !== "rows") return false;
+    if (!reshaping.has(step.node.op) || step.node.outputs.length > 1 || step.activation.code !== 0)
+      return false;
+    if (
+      program.constants.has(from!) ||
+      layouts.of(from!).kind !== "rows" ||
+      layouts.of(step.output).kind !== "rows"
+    )
+      return false;
     const source = keyOf(from!, rowsLayout);
     declare(from!, rowsLayout);
     alias.set(keyOf(step.output, rowsLayout), alias.get(source) ?? source);
@@ -186,7 +194,10 @@ export function lowerProgram(
     const { problem } = places.get(step)!;
     const { variant, cut } = choice;
     const x = read(step.input, layouts.wanted(step, step.input), index).operand;
-    const residual = step.residual === undefined ? x : read(step.residual, layouts.wanted(step, step.residual), index).operand;
+    const residual =
+      step.residual === undefined
+        ? x
+        : read(step.residual, layouts.wanted(step, step.residual), index).operand;
     const y = write(step.output).operand;
     const bias =
       step.bias.kind === "constant"
@@ -195,13 +206,17 @@ export function lowerProgram(
     const bindings: Record<string, Operand> = { x, bias, residual, y };
     if (step.weight.kind === "constant") {
       const packed = packFor(problem, variant, step.weight.matrix);
-      for (const [name, data] of Object.entries(packed.arrays)) bindings[name] = upload(`${step.name} ${name}`, data);
+      for (const [name, data] of Object.entries(packed.arrays))
+        bindings[name] = upload(`${step.name} ${name}`, data);
     } else {
       // The vector kernel reads the transpose, which is one panel of all rows.
       const panel = variant.vector ? problem.rowsPerGroup : variant.rows;
       const perGroup = Math.ceil(problem.rowsPerGroup / panel);
       const packedWords = perGroup * problem.groups * panel * problem.k;
-      bindings["row_ptr"] = upload(`${step.name} row_ptr`, densePointers(perGroup * problem.groups, problem.k));
+      bindings["row_ptr"] = upload(
+        `${step.name} row_ptr`,
+        densePointers(perGroup * problem.groups, problem.k),
+      );
       bindings["offsets"] = upload(`${step.name} offsets`, scaled(problem.taps, cut.unit));
       bindings["weights"] = scratch(`${step.name} panels`, packedWords);
       emit(index, `${step.name} pack`, {
@@ -227,7 +242,11 @@ export function lowerProgram(
     emit(index, step.name, {
       kernel: variant.kernel,
       spec: variant.spec,
-      constants: { ...variant.constants, ACT: step.activation.code, HAS_RESIDUAL: step.residual === undefined ? 0 : 1 },
+      constants: {
+        ...variant.constants,
+        ACT: step.activation.code,
+        HAS_RESIDUAL: step.residual === undefined ? 0 : 1,
+      },
       bindings,
       params: columnsParams(problem, cut, blocks),
       groups: groupsOf(problem, variant, cut),

@@ -5,7 +5,7 @@ import { createTimer } from "../gpu/timer.ts";
 import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
 import { activationValue } from "../kernels/activation.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
-import { columnsParams, type ColumnsProblem } from "../kernels/columns/problem.ts";
+import { type ColumnsProblem, columnsParams } from "../kernels/columns/problem.ts";
 import { groupsOf, packFor } from "../kernels/columns/variants.ts";
 import { seeded } from "../tensor/random.ts";
 import type { Ranked } from "./estimate.ts";
@@ -47,7 +47,11 @@ export async function measureCandidates(
   const owned: GPUBuffer[] = [];
   const buffer = (label: string, data: ArrayBufferView | number): GPUBuffer => {
     const bytes = typeof data === "number" ? data : data.byteLength;
-    const made = gpu.pool.acquire(`measure ${label}`, bytes, label === "params" ? UNIFORM_USAGE : STORAGE_USAGE);
+    const made = gpu.pool.acquire(
+      `measure ${label}`,
+      bytes,
+      label === "params" ? UNIFORM_USAGE : STORAGE_USAGE,
+    );
     owned.push(made);
     if (typeof data !== "number") gpu.upload(made, data);
     return made;
@@ -62,7 +66,11 @@ export async function measureCandidates(
         const { variant, cut } = ranked;
         const compiled = await gpu.compile(variant.kernel, {
           spec: variant.spec,
-          constants: { ...variant.constants, ACT: problem.activation.code, HAS_RESIDUAL: problem.residual ? 1 : 0 },
+          constants: {
+            ...variant.constants,
+            ACT: problem.activation.code,
+            HAS_RESIDUAL: problem.residual ? 1 : 0,
+          },
           unroll: true,
         });
         const packed = packFor(problem, variant, weight);
@@ -72,7 +80,8 @@ export async function measureCandidates(
           bias: { buffer: shared.bias },
           residual: { buffer: res },
         };
-        for (const [name, data] of Object.entries(packed.arrays)) bindings[name] = { buffer: buffer(name, data) };
+        for (const [name, data] of Object.entries(packed.arrays))
+          bindings[name] = { buffer: buffer(name, data) };
         const params = columnsParams(problem, cut, Math.ceil(problem.rowsPerGroup / variant.rows));
         bindings["params"] = { buffer: buffer("params", gpu.packParams(compiled, params)) };
         const group = gpu.bindGroup(compiled, `measure ${place.step.name}`, bindings);
@@ -83,10 +92,14 @@ export async function measureCandidates(
     for (const p of prepared) {
       await pass(p);
       const got = new Float32Array(await gpu.read(shared.y, 0, words.y * 4));
-      if (expected.every(({ at, value, scale }) => Math.abs(got[at]! - value) <= tolerance * scale)) right.push(p);
+      if (expected.every(({ at, value, scale }) => Math.abs(got[at]! - value) <= tolerance * scale))
+        right.push(p);
     }
     if (right.length === 0) {
-      throw new SecateurError("E_VERIFY", `layer "${place.step.name}": no kernel gives the right result on this adapter.`);
+      throw new SecateurError(
+        "E_VERIFY",
+        `layer "${place.step.name}": no kernel gives the right result on this adapter.`,
+      );
     }
     for (const p of right) p.repeats = repeatsFor(await pass(p));
     let running = right;
@@ -113,7 +126,10 @@ export async function measureCandidates(
   async function pass(p: Prepared): Promise<number> {
     const encoder = gpu.device.createCommandEncoder({ label: `measure ${place.step.name}` });
     const writes = timer?.writes(0);
-    const pass = encoder.beginComputePass({ label: p.ranked.variant.name, ...(writes && { timestampWrites: writes }) });
+    const pass = encoder.beginComputePass({
+      label: p.ranked.variant.name,
+      ...(writes && { timestampWrites: writes }),
+    });
     pass.setPipeline(p.compiled.pipeline);
     pass.setBindGroup(0, p.group);
     for (let i = 0; i < p.repeats; i++) pass.dispatchWorkgroups(...p.groups);
@@ -182,14 +198,19 @@ function reference(
       sum += r;
       scale += Math.abs(r);
     }
-    return { at: p.y.base + m * p.y.channel + along(p.y.steps), value: activationValue(p.activation, sum), scale };
+    return {
+      at: p.y.base + m * p.y.channel + along(p.y.steps),
+      value: activationValue(p.activation, sum),
+      scale,
+    };
   };
   const list: Expected[] = [];
   if (rows * columns <= checkedOutputs) {
     for (let m = 0; m < rows; m++) for (let c = 0; c < columns; c++) list.push(one(m, c));
     return list;
   }
-  for (const m of [0, Math.min(1, rows - 1), rows - 1]) for (const c of [0, 1 % columns, columns - 1]) list.push(one(m, c));
+  for (const m of [0, Math.min(1, rows - 1), rows - 1])
+    for (const c of [0, 1 % columns, columns - 1]) list.push(one(m, c));
   while (list.length < checkedOutputs) list.push(one(random.below(rows), random.below(columns)));
   return list;
 }

@@ -1,5 +1,5 @@
-import type { Lowered } from "./lower.ts";
 import type { Operand } from "../kernels/lowering.ts";
+import type { Lowered } from "./lower.ts";
 
 /** A buffer of the arena: its size in words, and whether it must be zeroed before use because it carries a halo. */
 export interface Slot {
@@ -14,7 +14,8 @@ export interface MemoryPlan {
   readonly slotOf: ReadonlyMap<string, number>;
 }
 
-export const operandKey = (o: Operand): string => (o.kind === "value" ? `value ${o.name}` : `${o.kind} ${o.id}`);
+export const operandKey = (o: Operand): string =>
+  o.kind === "value" ? `value ${o.name}` : `${o.kind} ${o.id}`;
 
 /**
  * Linear-scan assignment over the dispatch order. Each slot is a buffer of its own, because a dispatch may not read and

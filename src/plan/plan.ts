@@ -82,7 +82,9 @@ export function parsePlan(text: string): Plan {
   const result = v.safeParse(schema, json);
   if (result.success) return result.output;
   const issue = result.issues[0];
-  throw new PlanError(`the plan does not fit its schema at ${v.getDotPath(issue) ?? "its top"}: ${issue.message}.`);
+  throw new PlanError(
+    `the plan does not fit its schema at ${v.getDotPath(issue) ?? "its top"}: ${issue.message}.`,
+  );
 }
 
 export const planToJson = (plan: Plan): string => `${JSON.stringify(plan, undefined, 2)}\n`;
@@ -107,7 +109,11 @@ export function describePlan(plan: Plan): string {
     ];
   });
   const widths = head.map((h, i) => Math.max(h.length, ...rows.map((r) => r[i]!.length)));
-  const line = (cells: string[]): string => cells.map((c, i) => c.padEnd(widths[i]!)).join("  ").trimEnd();
+  const line = (cells: string[]): string =>
+    cells
+      .map((c, i) => c.padEnd(widths[i]!))
+      .join("  ")
+      .trimEnd();
   const title = `plan: ${plan.mode} on ${plan.adapter}, batch ${plan.batch}`;
   return [title, line(head), ...rows.map(line)].join("\n");
 }

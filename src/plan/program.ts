@@ -1,8 +1,8 @@
 import type { Graph, Node } from "../graph/graph.ts";
+import type { TensorType } from "../graph/op.ts";
 import type { Activation } from "../kernels/activation.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
-import type { TensorType } from "../graph/op.ts";
 
 /** Weights of a columns step: known now, or in a device buffer that may change from run to run. */
 export type StepWeight =

@@ -1,11 +1,11 @@
-import { type Affine, affineOf, foldBatchNormalization } from "./batch-norm.ts";
-import type { Graph, Node } from "../graph/graph.ts";
 import { contextOf } from "../graph/evaluate.ts";
+import type { Graph, Node } from "../graph/graph.ts";
 import { type Inference, inferTypes } from "../graph/infer.ts";
 import { activationOf, noActivation } from "../kernels/activation.ts";
 import { fusesActivation } from "../kernels/ops/index.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
-import { sameShape, type Shape } from "../tensor/shape.ts";
+import { type Shape, sameShape } from "../tensor/shape.ts";
+import { type Affine, affineOf, foldBatchNormalization } from "./batch-norm.ts";
 import { columnsStep, perRow, type Values } from "./columns-step.ts";
 import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
 
@@ -103,7 +103,10 @@ function intoOp(step: OpStep, next: Node, values: Values): OpStep | undefined {
 function intoColumns(step: ColumnsStep, next: Node, values: Values): ColumnsStep | undefined {
   if (step.activation.code !== 0) return undefined;
   const grown = { ...step, output: next.outputs[0]!, fused: [...step.fused, next.name] };
-  const activation = next.inputs[0] === step.output ? activationOf(next, (i) => values.constant(next.inputs[i] ?? "")) : undefined;
+  const activation =
+    next.inputs[0] === step.output
+      ? activationOf(next, (i) => values.constant(next.inputs[i] ?? ""))
+      : undefined;
   if (activation) return { ...grown, activation };
   if (step.residual !== undefined) return undefined;
   if (next.op === "BatchNormalization") return intoVariable(step, grown, next, values);
@@ -123,13 +126,22 @@ function intoColumns(step: ColumnsStep, next: Node, values: Values): ColumnsStep
 }
 
 /** BatchNormalization after a variable weight: its scale goes into the packing, its shift into the bias. */
-function intoVariable(step: ColumnsStep, grown: ColumnsStep, next: Node, values: Values): ColumnsStep | undefined {
+function intoVariable(
+  step: ColumnsStep,
+  grown: ColumnsStep,
+  next: Node,
+  values: Values,
+): ColumnsStep | undefined {
   if (step.weight.kind !== "variable" || step.bias.kind !== "constant") return undefined;
   const norm = batchNormalization(next, values);
   if (!norm) return undefined;
   const { scale, shift } = norm;
   const weight = { ...step.weight, scale: step.weight.scale.map((s, m) => s * scale[m]!) };
-  return { ...grown, weight, bias: { kind: "constant", values: step.bias.values.map((v, m) => v * scale[m]! + shift[m]!) } };
+  return {
+    ...grown,
+    weight,
+    bias: { kind: "constant", values: step.bias.values.map((v, m) => v * scale[m]! + shift[m]!) },
+  };
 }
 
 function batchNormalization(node: Node, values: Values): Affine | undefined {

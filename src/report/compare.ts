@@ -1,17 +1,17 @@
-import { InputError } from "../errors.ts";
 import type { Dataset } from "../data/dataset.ts";
-import type { Preprocessing } from "../graph/metadata.ts";
+import { preprocess } from "../data/dataset.ts";
+import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
+import type { Preprocessing } from "../graph/metadata.ts";
 import { inspectGraph } from "../graph/statistics.ts";
 import type { Format } from "../kernels/columns/variants.ts";
-import type { HostTensor } from "../tensor/host-tensor.ts";
-import { compareOutputs } from "../run/verify.ts";
-import { runReference } from "../run/reference.ts";
-import { compile, type CompileOptions } from "../run/compile.ts";
+import { type CompileOptions, compile } from "../run/compile.ts";
 import { evaluate } from "../run/evaluate.ts";
+import { runReference } from "../run/reference.ts";
 import type { Session } from "../run/session.ts";
-import { preprocess } from "../data/dataset.ts";
+import { compareOutputs } from "../run/verify.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
 import { type Environment, environment } from "./environment.ts";
 import { type Spread, spread } from "./stats.ts";
 
@@ -105,12 +105,16 @@ export async function compareModels(
         maxError,
       });
     }
-    const times = await race(sessions, rounds, (round) => progress(`timing, round ${round} of ${rounds}`, round, rounds));
-    const rows = scored.map((row, i): CompareRow => ({
-      ...row,
-      ms: spread(times[i]!),
-      speedup: spread(times[i]!.map((ms, round) => times[0]![round]! / ms)),
-    }));
+    const times = await race(sessions, rounds, (round) =>
+      progress(`timing, round ${round} of ${rounds}`, round, rounds),
+    );
+    const rows = scored.map(
+      (row, i): CompareRow => ({
+        ...row,
+        ms: spread(times[i]!),
+        speedup: spread(times[i]!.map((ms, round) => times[0]![round]! / ms)),
+      }),
+    );
     return { environment: environment(gpu.adapter), batch, rounds, rows };
   } finally {
     for (const session of sessions) session.dispose();
@@ -132,7 +136,8 @@ function firstBatch(dataset: Dataset, batch: number, c: Contender, session: Sess
 function pick(batch: HostTensor, rows: readonly number[]): HostTensor {
   const each = batch.data.length / batch.shape[0]!;
   const data = new Float32Array(rows.length * each);
-  for (const [i, row] of rows.entries()) data.set((batch.data as Float32Array).subarray(row * each, (row + 1) * each), i * each);
+  for (const [i, row] of rows.entries())
+    data.set((batch.data as Float32Array).subarray(row * each, (row + 1) * each), i * each);
   return { dtype: "f32", shape: [rows.length, ...batch.shape.slice(1)], data };
 }
 
@@ -144,14 +149,23 @@ async function check(session: Session, c: Contender, batch: HostTensor, images: 
   const input = session.inputs[0]!.name;
   const output = session.outputs[0]!.name;
   const size = batch.shape[0]!;
-  const rows = [...new Set(Array.from({ length: Math.min(images, size) }, (_, i) => (i % 2 ? size - 1 - (i >> 1) : i >> 1)))];
+  const rows = [
+    ...new Set(
+      Array.from({ length: Math.min(images, size) }, (_, i) => (i % 2 ? size - 1 - (i >> 1) : i >> 1)),
+    ),
+  ];
   const got = (await session.run({ [input]: batch }))[output]!;
   const expected = runReference(c.graph, { [input]: pick(batch, rows) });
-  return compareOutputs({ [output]: pick(got, rows) }, { [output]: expected[output]! }, 1e-3).outputs[0]!.maxRelative;
+  return compareOutputs({ [output]: pick(got, rows) }, { [output]: expected[output]! }, 1e-3).outputs[0]!
+    .maxRelative;
 }
 
 /** Times all sessions in turn: [session][round] milliseconds. */
-async function race(sessions: readonly Session[], rounds: number, onRound: (round: number) => void): Promise<number[][]> {
+async function race(
+  sessions: readonly Session[],
+  rounds: number,
+  onRound: (round: number) => void,
+): Promise<number[][]> {
   const repeats: number[] = [];
   for (const session of sessions) {
     await session.time();

@@ -16,7 +16,17 @@ export function planSummary(row: Pick<CompareRow, "plan">): string {
 /** The comparison as a table: milliseconds first among the measures, then what is merely counted. */
 export function comparisonTable(result: Comparison): string {
   const { rows, batch } = result;
-  const head = ["model", "top-1", `ms, batch ${batch}`, "speed-up", "MACs", "parameters", "non-zeros", "bytes", "plan"];
+  const head = [
+    "model",
+    "top-1",
+    `ms, batch ${batch}`,
+    "speed-up",
+    "MACs",
+    "parameters",
+    "non-zeros",
+    "bytes",
+    "plan",
+  ];
   const body = rows.map((r) => [
     r.name,
     percent(r.top1),
@@ -35,7 +45,8 @@ export function comparisonTable(result: Comparison): string {
     `Accuracy on ${images} images; every model checked against the double-precision reference (largest relative error ${Math.max(...rows.map((r) => r.maxError)).toExponential(1)}).`,
   ];
   const slower = rows.filter((r) => r.speedup.p90 < 1).map((r) => r.name);
-  if (slower.length > 0) notes.push(`Slower than the first model: ${slower.join(", ")}. Pruning does not pay there.`);
+  if (slower.length > 0)
+    notes.push(`Slower than the first model: ${slower.join(", ")}. Pruning does not pay there.`);
   return [textTable(head, body), ...notes].join("\n");
 }
 

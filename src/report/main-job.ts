@@ -1,10 +1,9 @@
 import { glyphs } from "../data/glyphs.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { buildNet } from "../nets/build-net.ts";
-import { glyphnetWeights } from "../nets/weights/glyphnet.ts";
 import { preprocessingFor } from "../nets/preprocessing.ts";
 import { prune } from "../prune/prune.ts";
-import { compareModels, type Comparison, type CompareOptions, type Contender } from "./compare.ts";
+import { type CompareOptions, type Comparison, type Contender, compareModels } from "./compare.ts";
 
 /** What the main job prunes to: one model per granularity and sparsity. */
 export const mainJobCases: readonly { readonly granularity: string; readonly sparsity: number }[] = [
@@ -28,13 +27,18 @@ const testImages = 1000;
  */
 export async function runMainJob(gpu: Gpu, options: MainJobOptions = {}): Promise<Comparison> {
   const dataset = glyphs("test", options.limit ?? (options.quick ? 200 : testImages), options.seed ?? 1);
-  const graph = buildNet("glyphnet", { weights: glyphnetWeights() });
+  const graph = buildNet("glyphnet");
   const preprocessing = preprocessingFor("glyphnet", "glyphs");
   const contenders: Contender[] = [{ name: "dense", graph, preprocessing }];
-  const cases = options.quick ? mainJobCases.filter((c) => c.sparsity === 0.9 || c.granularity === "filter") : mainJobCases;
+  const cases = options.quick
+    ? mainJobCases.filter((c) => c.sparsity === 0.9 || c.granularity === "filter")
+    : mainJobCases;
   for (const { granularity, sparsity } of cases) {
     const { graph: pruned } = await prune(graph, { method: "magnitude", granularity, sparsity });
     contenders.push({ name: `${granularity} ${Math.round(sparsity * 100)} %`, graph: pruned, preprocessing });
   }
-  return compareModels(gpu, contenders, dataset, { ...options, rounds: options.rounds ?? (options.quick ? 5 : 15) });
+  return compareModels(gpu, contenders, dataset, {
+    ...options,
+    rounds: options.rounds ?? (options.quick ? 5 : 15),
+  });
 }

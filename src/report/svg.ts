@@ -14,9 +14,13 @@ const margin = 8;
 export function maskPicture(graph: Graph, layer: string): string {
   const layers = inspectGraph(graph).layers.filter((l) => l.shape.length >= 2);
   const node = graph.nodes.find((n) => n.name === layer || n.inputs.includes(layer));
-  const weight = node?.inputs.map((name) => ({ name, tensor: graph.weights.get(name) })).find((w) => (w.tensor?.shape.length ?? 0) >= 2);
+  const weight = node?.inputs
+    .map((name) => ({ name, tensor: graph.weights.get(name) }))
+    .find((w) => (w.tensor?.shape.length ?? 0) >= 2);
   if (!weight?.tensor) {
-    throw new InputError(`there is no layer "${printable(layer)}" with a weight; the layers are ${layers.map((l) => l.name).join(", ")}.`);
+    throw new InputError(
+      `there is no layer "${printable(layer)}" with a weight; the layers are ${layers.map((l) => l.name).join(", ")}.`,
+    );
   }
   const { name, tensor } = weight;
   const rows = tensor.shape[0]!;
@@ -41,12 +45,11 @@ export function maskPicture(graph: Graph, layer: string): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
     `<rect width="100%" height="100%" fill="#fff"/>`,
-    `<text x="${margin}" y="${margin + 8}" font-family="sans-serif" font-size="11">${escape(name)}: ${kept} of ${tensor.data.length} kept (${share} %)</text>`,
+    `<text x="${margin}" y="${margin + 8}" font-family="sans-serif" font-size="11">${escaped(name)}: ${kept} of ${tensor.data.length} kept (${share} %)</text>`,
     `<g transform="translate(${margin} ${margin + 16})"><rect width="${columns * cell}" height="${rows * cell}" fill="#eee"/>`,
     `<path fill="#124" d="${parts.join("")}"/></g></svg>`,
     "",
   ].join("\n");
 }
 
-const escape = (text: string): string =>
-  printable(text).replace(/[<>&"]/g, (c) => `&#${c.charCodeAt(0)};`);
+const escaped = (text: string): string => printable(text).replace(/[<>&"]/g, (c) => `&#${c.charCodeAt(0)};`);

@@ -33,7 +33,10 @@ export function textTable(head: readonly string[], rows: readonly (readonly stri
     },
   });
   table.push(...rows.map((r) => [...r]));
-  const lines = table.toString().split("\n").map((line) => line.trimEnd());
+  const lines = table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd());
   const width = Math.max(...lines.map((line) => line.length));
   return [lines[0], "-".repeat(width), ...lines.slice(1)].join("\n");
 }
@@ -41,6 +44,7 @@ export function textTable(head: readonly string[], rows: readonly (readonly stri
 /** The same table in Markdown. */
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const marks = alignments(head, rows).map((a) => (a === "right" ? "---:" : "---"));
-  const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll("|", "\\|")).join(" | ")} |`;
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((c) => c.replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(head), `|${marks.join("|")}|`, ...rows.map(line)].join("\n");
 }

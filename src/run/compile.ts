@@ -1,8 +1,8 @@
 import { InputError } from "../errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import { requiredValues } from "../graph/infer.ts";
 import type { TensorType } from "../graph/op.ts";
-import type { Gpu } from "../gpu/gpu.ts";
 import { type Choice, chooseEstimated, chooseForced, chooseStored, type Forced } from "../plan/choose.ts";
 import { chooseMeasured, type DenseCache } from "../plan/choose-measured.ts";
 import type { AdapterKind } from "../plan/estimate.ts";
@@ -14,7 +14,7 @@ import { simplify } from "../plan/simplify.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { buildDeviceProgram, type DeviceProgram } from "./device-program.ts";
-import { type Session, makeSession } from "./session.ts";
+import { makeSession, type Session } from "./session.ts";
 
 export interface CompileOptions {
   /**
@@ -38,7 +38,11 @@ export interface CompileOptions {
 export interface Specialised {
   readonly device: DeviceProgram;
   readonly plan: Plan;
-  readonly layers: readonly { readonly name: string; readonly op: string; readonly fused: readonly string[] }[];
+  readonly layers: readonly {
+    readonly name: string;
+    readonly op: string;
+    readonly fused: readonly string[];
+  }[];
   readonly outputs: ReadonlyMap<string, TensorType>;
   /** Outputs that do not depend on any input. */
   readonly constantOutputs: ReadonlyMap<string, HostTensor>;
@@ -55,7 +59,9 @@ export async function compile(gpu: Gpu, graph: Graph, options: CompileOptions = 
   }
   for (const name of Object.keys(options.inputShapes ?? {})) {
     if (!graph.inputs.some((i) => i.name === name)) {
-      throw new InputError(`inputShapes names "${name}", but the inputs are ${graph.inputs.map((i) => i.name).join(", ")}.`);
+      throw new InputError(
+        `inputShapes names "${name}", but the inputs are ${graph.inputs.map((i) => i.name).join(", ")}.`,
+      );
     }
   }
   const session = makeSession(gpu, graph, options, requiredValues(graph), (shapes, values) =>
@@ -97,7 +103,8 @@ async function specialise(
   const batch = [...shapes.values()][0]?.[0] ?? 1;
   const plan: Plan = {
     version: 1,
-    mode: mode === "measured" || mode === "estimated" ? mode : typeof mode === "string" ? "forced" : mode.mode,
+    mode:
+      mode === "measured" || mode === "estimated" ? mode : typeof mode === "string" ? "forced" : mode.mode,
     adapter: gpu.adapter.key,
     batch,
     layers: [...choices.values()].map((c) => c.layer),
@@ -109,7 +116,9 @@ async function specialise(
     plan,
     layers,
     outputs: new Map(names.map((name) => [name, program.types.get(name)!])),
-    constantOutputs: new Map(names.flatMap((name) => (program.constants.has(name) ? [[name, program.constants.get(name)!]] : []))),
+    constantOutputs: new Map(
+      names.flatMap((name) => (program.constants.has(name) ? [[name, program.constants.get(name)!]] : [])),
+    ),
   };
 }
 

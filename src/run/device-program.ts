@@ -1,8 +1,8 @@
 import { internal } from "../errors.ts";
 import { workgroupCounts } from "../gpu/dispatch.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
+import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
 import type { Operand } from "../kernels/lowering.ts";
 import { toWords } from "../kernels/words.ts";
 import type { Lowered } from "../plan/lower.ts";

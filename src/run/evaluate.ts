@@ -1,7 +1,7 @@
-import { InputError } from "../errors.ts";
 import type { Dataset } from "../data/dataset.ts";
-import type { Preprocessing } from "../graph/metadata.ts";
 import { preprocess } from "../data/dataset.ts";
+import { InputError } from "../errors.ts";
+import type { Preprocessing } from "../graph/metadata.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { showShape } from "../tensor/shape.ts";
 import type { Session } from "./session.ts";

@@ -1,11 +1,11 @@
 import { GpuError, InputError, printable, SecateurError } from "../errors.ts";
-import type { Graph, GraphValue } from "../graph/graph.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { createTimer } from "../gpu/timer.ts";
+import type { Graph, GraphValue } from "../graph/graph.ts";
 import { fromWords, toWords } from "../kernels/words.ts";
 import { describePlan, type Plan } from "../plan/plan.ts";
 import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
-import { sameShape, type Shape, showShape, sizeOf } from "../tensor/shape.ts";
+import { type Shape, sameShape, showShape, sizeOf } from "../tensor/shape.ts";
 import type { CompileOptions, Specialised } from "./compile.ts";
 import { runReference } from "./reference.ts";
 import { compareOutputs, type Verification } from "./verify.ts";
@@ -80,7 +80,9 @@ export function makeSession(
     shapes: ReadonlyMap<string, Shape>,
     values: ReadonlyMap<string, HostTensor>,
   ): Promise<Specialised> {
-    const key = [...shapes].map(([n, s]) => `${n}${showShape(s)}`).join(";") + [...values].map(([n, t]) => `;${n}=${t.data}`).join("");
+    const key =
+      [...shapes].map(([n, s]) => `${n}${showShape(s)}`).join(";") +
+      [...values].map(([n, t]) => `;${n}=${t.data}`).join("");
     let found = cache.get(key);
     if (found) cache.delete(key);
     else {
@@ -123,7 +125,9 @@ export function makeSession(
   function collect(inputs: Tensors): { shapes: Map<string, Shape>; values: Map<string, HostTensor> } {
     for (const name of Object.keys(inputs)) {
       if (!graph.inputs.some((i) => i.name === name)) {
-        throw new InputError(`there is no input "${printable(name)}"; the inputs are ${graph.inputs.map((i) => i.name).join(", ")}.`);
+        throw new InputError(
+          `there is no input "${printable(name)}"; the inputs are ${graph.inputs.map((i) => i.name).join(", ")}.`,
+        );
       }
     }
     const shapes = new Map<string, Shape>();
@@ -138,7 +142,11 @@ export function makeSession(
     return { shapes, values };
   }
 
-  function record(device: Specialised["device"], repeats: number, writes?: GPUComputePassTimestampWrites): GPUCommandBuffer {
+  function record(
+    device: Specialised["device"],
+    repeats: number,
+    writes?: GPUComputePassTimestampWrites,
+  ): GPUCommandBuffer {
     const encoder = gpu.device.createCommandEncoder({ label: graph.name });
     const pass = encoder.beginComputePass({ label: graph.name, ...(writes && { timestampWrites: writes }) });
     for (let i = 0; i < repeats; i++) {
@@ -193,7 +201,8 @@ export function makeSession(
     const s = needCurrent();
     const timer = createTimer(gpu, s.device.dispatches.length);
     if (!options.profile) throw new InputError("profile() needs a session compiled with profile: true.");
-    if (!timer) throw new GpuError("E_GPU", "this adapter has no timestamp queries, so steps cannot be timed.");
+    if (!timer)
+      throw new GpuError("E_GPU", "this adapter has no timestamp queries, so steps cannot be timed.");
     try {
       const encoder = gpu.device.createCommandEncoder({ label: `${graph.name} profile` });
       for (const [i, d] of s.device.dispatches.entries()) {
@@ -206,7 +215,8 @@ export function makeSession(
       gpu.submit([encoder.finish()]);
       const spans = await timer.resolve();
       const total = new Map<number, number>();
-      for (const [i, d] of s.device.dispatches.entries()) total.set(d.step, (total.get(d.step) ?? 0) + spans[i]! / 1e6);
+      for (const [i, d] of s.device.dispatches.entries())
+        total.set(d.step, (total.get(d.step) ?? 0) + spans[i]! / 1e6);
       return [...total].map(([step, ms]) => ({
         layer: s.layers[step]?.name ?? "outputs",
         op: s.layers[step]?.op ?? "copy",
@@ -218,7 +228,8 @@ export function makeSession(
   }
 
   function needCurrent(): Specialised {
-    if (!current) throw new InputError("the session has not been compiled for any shape yet. Run it once first.");
+    if (!current)
+      throw new InputError("the session has not been compiled for any shape yet. Run it once first.");
     return current;
   }
 
@@ -226,7 +237,9 @@ export function makeSession(
     alive();
     const known = variables.get(name);
     if (!known) {
-      throw new InputError(`"${printable(name)}" is not a variable of this session; name it in compile's variables.`);
+      throw new InputError(
+        `"${printable(name)}" is not a variable of this session; name it in compile's variables.`,
+      );
     }
     if (!sameShape(known.shape, value.shape) || known.dtype !== value.dtype) {
       throw new InputError(
@@ -248,7 +261,9 @@ export function makeSession(
     graph,
     get plan() {
       const { plan } = needCurrent();
-      return Object.defineProperty({ ...plan }, "toString", { value: () => describePlan(plan) }) as SessionPlan;
+      return Object.defineProperty({ ...plan }, "toString", {
+        value: () => describePlan(plan),
+      }) as SessionPlan;
     },
     inputs: graph.inputs,
     outputs: graph.outputs,
@@ -282,13 +297,19 @@ function checkTensor(input: GraphValue, given: HostTensor): void {
   }
   checkDeclared(input, given.shape);
   if (given.data.length !== sizeOf(given.shape)) {
-    throw new InputError(`input "${name}" has ${given.data.length} elements, but shape ${showShape(given.shape)} needs ${sizeOf(given.shape)}.`);
+    throw new InputError(
+      `input "${name}" has ${given.data.length} elements, but shape ${showShape(given.shape)} needs ${sizeOf(given.shape)}.`,
+    );
   }
 }
 
 function checkDeclared(input: GraphValue, shape: Shape): void {
-  const fits = shape.length === input.shape.length && shape.every((d, i) => input.shape[i] === null || input.shape[i] === d);
+  const fits =
+    shape.length === input.shape.length &&
+    shape.every((d, i) => input.shape[i] === null || input.shape[i] === d);
   if (!fits || shape.some((d) => !Number.isSafeInteger(d) || d < 0)) {
-    throw new InputError(`input "${printable(input.name)}" has shape ${showShape(shape)}, but the graph declares ${showShape(input.shape)}.`);
+    throw new InputError(
+      `input "${printable(input.name)}" has shape ${showShape(shape)}, but the graph declares ${showShape(input.shape)}.`,
+    );
   }
 }

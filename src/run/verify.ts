@@ -5,7 +5,11 @@ import { getNumber, type HostTensor } from "../tensor/host-tensor.ts";
 export interface Verification {
   readonly ok: boolean;
   readonly tolerance: number;
-  readonly outputs: readonly { readonly name: string; readonly maxAbsolute: number; readonly maxRelative: number }[];
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly maxAbsolute: number;
+    readonly maxRelative: number;
+  }[];
 }
 
 /**

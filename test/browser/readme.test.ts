@@ -8,11 +8,13 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
 import { buildModel, compile, glyphs, preprocess, prune } from "../../src/index.ts";
-import { skip } from "../support/skip.ts";
 import { readmeExample } from "../support/readme.ts";
+import { skip } from "../support/skip.ts";
 
 const browser = suite("browser");
-const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => existsSync(p));
+const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) =>
+  existsSync(p),
+);
 
 const flags = [
   "--no-sandbox",
@@ -42,7 +44,11 @@ async function bundle(): Promise<string> {
 
 async function inNode(): Promise<number[]> {
   const gpu = await openGpuInNode({});
-  const { graph } = await prune(buildModel("glyphnet"), { method: "magnitude", granularity: "block8x1", sparsity: 0.8 });
+  const { graph } = await prune(buildModel("glyphnet"), {
+    method: "magnitude",
+    granularity: "block8x1",
+    sparsity: 0.8,
+  });
   const session = await compile(gpu, graph, { batch: 32 });
   const image = preprocess(glyphs("test", 32, 1), 0, 32, { scale: 1 / 256, mean: [0], std: [1] });
   const { logits } = await session.run({ image });
@@ -61,21 +67,30 @@ if (executable) {
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const profile = mkdtempSync(join(tmpdir(), "secateur-chromium-"));
-    const context = await chromium.launchPersistentContext(profile, { executablePath: executable, headless: true, args: flags });
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: executable,
+      headless: true,
+      args: flags,
+    });
     try {
       const page = await context.newPage();
       const faults: string[] = [];
       page.on("pageerror", (error) => faults.push(error.message));
       const { port } = server.address() as { port: number };
       await page.goto(`http://127.0.0.1:${port}/`);
-      await page.waitForFunction(() => "done" in globalThis, undefined, { timeout: 120_000 }).catch((error: unknown) => {
-        throw new Error(`the page did not finish: ${faults.join("; ") || String(error)}`);
-      });
+      await page
+        .waitForFunction(() => "done" in globalThis, undefined, { timeout: 120_000 })
+        .catch((error: unknown) => {
+          throw new Error(`the page did not finish: ${faults.join("; ") || String(error)}`);
+        });
       const logits = await page.evaluate(() => (globalThis as unknown as { logits: number[] }).logits);
       const expected = await inNode();
       assert.is(logits.length, expected.length);
       for (const [i, value] of expected.entries()) {
-        assert.ok(Math.abs(value - logits[i]!) <= 1e-4 * (1 + Math.abs(value)), `logit ${i}: ${logits[i]} in the page, ${value} in Node`);
+        assert.ok(
+          Math.abs(value - logits[i]!) <= 1e-4 * (1 + Math.abs(value)),
+          `logit ${i}: ${logits[i]} in the page, ${value} in Node`,
+        );
       }
     } finally {
       await context.close();
@@ -84,7 +99,9 @@ if (executable) {
     }
   });
 } else {
-  browser("the README's example in a page", () => skip("the README's example in a page", "there is no Chromium on this machine"));
+  browser("the README's example in a page", () =>
+    skip("the README's example in a page", "there is no Chromium on this machine"),
+  );
 }
 
 browser("the bundle of the browser entry holds neither Node nor Dawn", async () => {
@@ -98,7 +115,10 @@ browser("the bundle of the browser entry holds neither Node nor Dawn", async () 
     logLevel: "error",
   });
   const inputs = Object.keys(out.metafile.inputs);
-  assert.is(inputs.some((i) => i.includes("node_modules/webgpu/")), false);
+  assert.is(
+    inputs.some((i) => i.includes("node_modules/webgpu/")),
+    false,
+  );
   assert.is(/["']node:/.test(out.outputFiles[0]!.text), false);
   assert.ok(inputs.includes("src/index.ts"));
   assert.ok(!readFileSync("package.json", "utf8").includes('"browser":'));

@@ -1,7 +1,15 @@
 import { Command } from "commander";
 import { comparisonTable } from "../../report/comparison-table.ts";
 import { runMainJob } from "../../report/main-job.ts";
-import { addCommonOptions, type CommonOptions, planOption, print, wholeNumber, withGpu, writeJson } from "../context.ts";
+import {
+  addCommonOptions,
+  type CommonOptions,
+  planOption,
+  print,
+  wholeNumber,
+  withGpu,
+  writeJson,
+} from "../context.ts";
 import { startProgress } from "../progress.ts";
 
 interface Options extends CommonOptions {
@@ -12,7 +20,9 @@ interface Options extends CommonOptions {
 
 export function benchCommand(): Command {
   return addCommonOptions(new Command("bench"))
-    .description("the main job: prunes the built-in net every way and measures what each buys on this machine")
+    .description(
+      "the main job: prunes the built-in net every way and measures what each buys on this machine",
+    )
     .option("--quick", "fewer cases and rounds: a check that all works, not a measurement")
     .option("--batch <n>", "images per run", wholeNumber("--batch", 1), 32)
     .option("--rounds <n>", "timing rounds; in each, every model runs once", wholeNumber("--rounds", 3))

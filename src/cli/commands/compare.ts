@@ -2,9 +2,17 @@ import { basename } from "node:path";
 import { Command } from "commander";
 import { openData } from "../../data/files.ts";
 import { openModel } from "../../io/files.ts";
-import { compareModels, type Contender } from "../../report/compare.ts";
+import { type Contender, compareModels } from "../../report/compare.ts";
 import { comparisonTable, planTable } from "../../report/comparison-table.ts";
-import { addCommonOptions, type CommonOptions, planOption, print, wholeNumber, withGpu, writeJson } from "../context.ts";
+import {
+  addCommonOptions,
+  type CommonOptions,
+  planOption,
+  print,
+  wholeNumber,
+  withGpu,
+  writeJson,
+} from "../context.ts";
 import { addPreprocessingOptions, type PreprocessingOptions, preprocessingOption } from "../preprocessing.ts";
 import { startProgress } from "../progress.ts";
 
@@ -18,7 +26,9 @@ interface Options extends CommonOptions, PreprocessingOptions {
 
 export function compareCommand(): Command {
   const command = addCommonOptions(new Command("compare"))
-    .description("the proof: accuracy, size and measured milliseconds of a dense model and its pruned versions")
+    .description(
+      "the proof: accuracy, size and measured milliseconds of a dense model and its pruned versions",
+    )
     .argument("<dense>", "MODEL that the others are compared with")
     .argument("<pruned...>", "MODELs, see secateur --help")
     .requiredOption("--data <data>", "DATA, see secateur --help; its test images are used")
@@ -26,31 +36,37 @@ export function compareCommand(): Command {
     .option("--limit <n>", "score only the first n images", wholeNumber("--limit", 1))
     .option("--rounds <n>", "timing rounds; in each, every model runs once", wholeNumber("--rounds", 3), 15)
     .option("--layers", "also print the plan of every model, layer by layer");
-  return addPreprocessingOptions(command).action(async (dense: string, pruned: string[], options: Options) => {
-    const dataset = await openData(options.data, "test", { limit: options.limit });
-    const contenders: Contender[] = [];
-    for (const spec of [dense, ...pruned]) {
-      const graph = await openModel(spec, { seed: options.seed });
-      contenders.push({ name: nameOf(spec), graph, preprocessing: preprocessingOption(graph, dataset, options) });
-    }
-    await withGpu(options, async (gpu) => {
-      const progress = startProgress(options);
-      try {
-        const result = await compareModels(gpu, contenders, dataset, {
-          batch: options.batch,
-          rounds: options.rounds,
-          plan: planOption(options.plan, "measured"),
-          onProgress: progress.update,
+  return addPreprocessingOptions(command).action(
+    async (dense: string, pruned: string[], options: Options) => {
+      const dataset = await openData(options.data, "test", { limit: options.limit });
+      const contenders: Contender[] = [];
+      for (const spec of [dense, ...pruned]) {
+        const graph = await openModel(spec, { seed: options.seed });
+        contenders.push({
+          name: nameOf(spec),
+          graph,
+          preprocessing: preprocessingOption(graph, dataset, options),
         });
-        progress.stop();
-        writeJson(options, result);
-        print(options, comparisonTable(result));
-        if (options.layers) print(options, planTable(result));
-      } finally {
-        progress.stop();
       }
-    });
-  });
+      await withGpu(options, async (gpu) => {
+        const progress = startProgress(options);
+        try {
+          const result = await compareModels(gpu, contenders, dataset, {
+            batch: options.batch,
+            rounds: options.rounds,
+            plan: planOption(options.plan, "measured"),
+            onProgress: progress.update,
+          });
+          progress.stop();
+          writeJson(options, result);
+          print(options, comparisonTable(result));
+          if (options.layers) print(options, planTable(result));
+        } finally {
+          progress.stop();
+        }
+      });
+    },
+  );
 }
 
 const nameOf = (spec: string): string => basename(spec).replace(/\.(safetensors|onnx)$/, "");

@@ -11,12 +11,16 @@ interface Options extends CommonOptions {
 export function doctorCommand(): Command {
   return addCommonOptions(new Command("doctor"))
     .description("looks for a GPU, says what it offers and checks that it computes right")
-    .option("--fix", "get a software driver where there is no GPU (Mesa lavapipe through apt, else SwiftShader)")
+    .option(
+      "--fix",
+      "get a software driver where there is no GPU (Mesa lavapipe through apt, else SwiftShader)",
+    )
     .action(async (options: Options) => {
       if (options.fix) await ensureDriver((line) => print(options, line));
       const report = await examine({ adapter: options.adapter });
       writeJson(options, report);
       print(options, report.text);
-      if (!report.ok) throw new SecateurError("E_NO_ADAPTER", report.problem ?? "no working adapter was found.");
+      if (!report.ok)
+        throw new SecateurError("E_NO_ADAPTER", report.problem ?? "no working adapter was found.");
     });
 }

@@ -6,7 +6,16 @@ import { percent } from "../../report/format.ts";
 import { compile } from "../../run/compile.ts";
 import { evaluate } from "../../run/evaluate.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
-import { addCommonOptions, type CommonOptions, planOption, print, wholeNumber, withGpu, writeJson, writeWhole } from "../context.ts";
+import {
+  addCommonOptions,
+  type CommonOptions,
+  planOption,
+  print,
+  wholeNumber,
+  withGpu,
+  writeJson,
+  writeWhole,
+} from "../context.ts";
 import { addPreprocessingOptions, type PreprocessingOptions, preprocessingOption } from "../preprocessing.ts";
 import { startProgress } from "../progress.ts";
 

@@ -3,8 +3,8 @@ import { UsageError } from "../../errors.ts";
 import { inspectGraph } from "../../graph/statistics.ts";
 import { openModel } from "../../io/files.ts";
 import { describeGroups } from "../../prune/groups.ts";
-import { maskPicture } from "../../report/svg.ts";
 import { bytes, count } from "../../report/format.ts";
+import { maskPicture } from "../../report/svg.ts";
 import { textTable } from "../../report/table.ts";
 import { showShape } from "../../tensor/shape.ts";
 import { addCommonOptions, type CommonOptions, print, writeJson, writeWhole } from "../context.ts";
@@ -40,7 +40,10 @@ export function inspectCommand(): Command {
         l.parameters === 0 ? "-" : `${((100 * l.nonzeros) / l.parameters).toFixed(1)} %`,
         count(l.macs),
       ]);
-      print(options, textTable(["layer", "op", "weight", "parameters", "non-zeros", "density", "MACs"], rows));
+      print(
+        options,
+        textTable(["layer", "op", "weight", "parameters", "non-zeros", "density", "MACs"], rows),
+      );
       print(
         options,
         `${graph.name}: ${count(report.parameters)} parameters, ${count(report.nonzeros)} non-zero, ` +

@@ -1,12 +1,21 @@
 import { Command } from "commander";
 import { UsageError } from "../../errors.ts";
-import { openModel, saveModel } from "../../io/files.ts";
 import { inspectGraph } from "../../graph/statistics.ts";
+import { openModel, saveModel } from "../../io/files.ts";
 import { parseGranularity } from "../../prune/granularity.ts";
 import { methods } from "../../prune/methods/index.ts";
 import { prune } from "../../prune/prune.ts";
 import { count } from "../../report/format.ts";
-import { addCommonOptions, type CommonOptions, fraction, oneOf, print, wholeNumber, writeJson, writeWhole } from "../context.ts";
+import {
+  addCommonOptions,
+  type CommonOptions,
+  fraction,
+  oneOf,
+  print,
+  wholeNumber,
+  writeJson,
+  writeWhole,
+} from "../context.ts";
 
 interface Options extends CommonOptions {
   readonly method: string;
@@ -29,12 +38,19 @@ export function pruneCommand(): Command {
     .option("--method <name>", methods.map((m) => m.name).join(", "), "magnitude")
     .option("--granularity <g>", "element, block2x1, block4x1, block8x1, block16x1 or filter", "element")
     .requiredOption("--sparsity <s>", "share removed, from 0 to below 1", fraction("--sparsity"))
-    .option("--scope <scope>", "global or layer (default: layer for filter, else global)", oneOf("--scope", ["global", "layer"]))
+    .option(
+      "--scope <scope>",
+      "global or layer (default: layer for filter, else global)",
+      oneOf("--scope", ["global", "layer"]),
+    )
     .option("--norm <norm>", "l1 or l2 for magnitude", oneOf("--norm", ["l1", "l2"]))
     .option("--skip <name>", "leave this layer or weight alone; may be repeated", collect, [])
     .option("--round-to <n>", "keep channel counts at multiples of n (filter)", wholeNumber("--round-to", 1))
     .option("--keep-shape", "mask filters instead of removing them")
-    .requiredOption("-o, --output <file>", ".safetensors or .onnx; the record goes beside it as FILE.record.json")
+    .requiredOption(
+      "-o, --output <file>",
+      ".safetensors or .onnx; the record goes beside it as FILE.record.json",
+    )
     .action(async (spec: string, options: Options) => {
       if (!/\.(safetensors|onnx)$/.test(options.output)) {
         throw new UsageError(`-o is "${options.output}"; its extension must be .safetensors or .onnx.`);

@@ -7,7 +7,15 @@ import { readNpy, writeNpy } from "../../io/npy.ts";
 import { compile } from "../../run/compile.ts";
 import { cast, type HostTensor } from "../../tensor/host-tensor.ts";
 import { showShape } from "../../tensor/shape.ts";
-import { addCommonOptions, type CommonOptions, planOption, print, withGpu, writeJson, writeWhole } from "../context.ts";
+import {
+  addCommonOptions,
+  type CommonOptions,
+  planOption,
+  print,
+  withGpu,
+  writeJson,
+  writeWhole,
+} from "../context.ts";
 
 interface Options extends CommonOptions {
   readonly input: string[];
@@ -33,16 +41,22 @@ export function runCommand(): Command {
         const name = text.slice(0, at);
         const declared = graph.inputs.find((i) => i.name === name);
         if (!declared) {
-          throw new InputError(`the model has no input "${name}"; it takes ${graph.inputs.map((i) => i.name).join(", ")}.`);
+          throw new InputError(
+            `the model has no input "${name}"; it takes ${graph.inputs.map((i) => i.name).join(", ")}.`,
+          );
         }
         inputs[name] = cast(readNpyFile(text.slice(at + 1)), declared.dtype);
       }
       const inputShapes = Object.fromEntries(Object.entries(inputs).map(([n, t]) => [n, [...t.shape]]));
       for (const { name } of graph.inputs) {
-        if (!inputs[name]) throw new InputError(`input "${name}" is missing; give it with --input ${name}=FILE.npy.`);
+        if (!inputs[name])
+          throw new InputError(`input "${name}" is missing; give it with --input ${name}=FILE.npy.`);
       }
       await withGpu(options, async (gpu) => {
-        const session = await compile(gpu, graph, { plan: planOption(options.plan, "estimated"), inputShapes });
+        const session = await compile(gpu, graph, {
+          plan: planOption(options.plan, "estimated"),
+          inputShapes,
+        });
         const outputs = await session.run(inputs);
         if (options.verify) await session.verify(inputs);
         mkdirSync(options.output, { recursive: true });
@@ -64,7 +78,10 @@ function readNpyFile(path: string): HostTensor {
   try {
     bytes = readFileSync(path);
   } catch (cause) {
-    throw new SecateurError("E_IO", `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}.`);
+    throw new SecateurError(
+      "E_IO",
+      `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    );
   }
   return readNpy(bytes, { file: path });
 }

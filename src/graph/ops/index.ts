@@ -1,22 +1,24 @@
 import type { OpDefinition } from "../op.ts";
+import { argOps } from "./arg.ts";
 import { averagePool } from "./average-pool.ts";
 import { batchNormalization } from "./batch-normalization.ts";
-import { conv } from "./conv.ts";
-import { gemm } from "./gemm.ts";
-import { globalAveragePool } from "./global-average-pool.ts";
-import { globalMaxPool } from "./global-max-pool.ts";
-import { identity } from "./identity.ts";
-import { lpPool } from "./lp-pool.ts";
-import { maxPool } from "./max-pool.ts";
-import { argOps } from "./arg.ts";
 import { binaryOps } from "./binary.ts";
 import { cast } from "./cast.ts";
 import { clip } from "./clip.ts";
 import { concat } from "./concat.ts";
 import { constantOfShape } from "./constant-of-shape.ts";
+import { conv } from "./conv.ts";
+import { dropout } from "./dropout.ts";
 import { expand } from "./expand.ts";
 import { flatten } from "./flatten.ts";
 import { gather } from "./gather.ts";
+import { gemm } from "./gemm.ts";
+import { globalAveragePool } from "./global-average-pool.ts";
+import { globalMaxPool } from "./global-max-pool.ts";
+import { identity } from "./identity.ts";
+import { lpPool } from "./lp-pool.ts";
+import { matmul } from "./matmul.ts";
+import { maxPool } from "./max-pool.ts";
 import { pad } from "./pad.ts";
 import { prelu } from "./prelu.ts";
 import { range } from "./range.ts";
@@ -24,6 +26,7 @@ import { reduceOps } from "./reduce.ts";
 import { reshape } from "./reshape.ts";
 import { shapeOp, sizeOp } from "./shape.ts";
 import { slice } from "./slice.ts";
+import { logSoftmax, softmax } from "./softmax.ts";
 import { split } from "./split.ts";
 import { squeeze } from "./squeeze.ts";
 import { tile } from "./tile.ts";
@@ -44,6 +47,10 @@ export const ops: readonly OpDefinition[] = [
   identity,
   lpPool,
   maxPool,
+  matmul,
+  logSoftmax,
+  softmax,
+  dropout,
   ...argOps,
   ...binaryOps,
   cast,
