@@ -1,4 +1,4 @@
-import { UnsupportedError, printable } from "../../errors.ts";
+import { printable, UnsupportedError } from "../../errors.ts";
 import { showShape, sizeOf } from "../../tensor/shape.ts";
 import { attributesOf, type OpDefinition } from "../op.ts";
 import { doubles } from "./support/doubles.ts";
@@ -25,7 +25,8 @@ export const batchNormalization: OpDefinition = {
       );
     }
     const x = floatOperands(c, 5);
-    if (x.shape.length < 2) refuse(c, "E_SHAPE", `the input has shape ${showShape(x.shape)}; [N, C, ...] is needed.`);
+    if (x.shape.length < 2)
+      refuse(c, "E_SHAPE", `the input has shape ${showShape(x.shape)}; [N, C, ...] is needed.`);
     for (const [k, what] of ["scale", "bias", "mean", "variance"].entries()) {
       checkVector(c, k + 1, x.shape[1]!, what);
     }

@@ -1,4 +1,11 @@
-import { broadcastShapes, broadcastStrides, rowStrides, sameShape, showShape, sizeOf } from "../../tensor/shape.ts";
+import {
+  broadcastShapes,
+  broadcastStrides,
+  rowStrides,
+  sameShape,
+  showShape,
+  sizeOf,
+} from "../../tensor/shape.ts";
 import type { ChannelContext } from "../channels.ts";
 import { attributesOf, type OpDefinition } from "../op.ts";
 import { doubles } from "./support/doubles.ts";
@@ -47,7 +54,11 @@ export const gemm: OpDefinition = {
     const { dtype } = floatOperands(c, 2);
     const [a, b, bias] = c.inputs.map((type) => type?.shape);
     if (a!.length !== 2 || b!.length !== 2) {
-      refuse(c, "E_SHAPE", `operands have shapes ${showShape(a!)} and ${showShape(b!)}; two matrices are needed.`);
+      refuse(
+        c,
+        "E_SHAPE",
+        `operands have shapes ${showShape(a!)} and ${showShape(b!)}; two matrices are needed.`,
+      );
     }
     const g = gemmGeometry(c);
     if (g.inner !== (g.transB ? b![1] : b![0])) {
@@ -59,7 +70,11 @@ export const gemm: OpDefinition = {
     }
     const shape = [g.rows, g.columns];
     if (bias && (bias.length > 2 || !sameShape(broadcastShapes(bias, shape), shape))) {
-      refuse(c, "E_SHAPE", `C has shape ${showShape(bias)}, which does not broadcast to ${showShape(shape)}.`);
+      refuse(
+        c,
+        "E_SHAPE",
+        `C has shape ${showShape(bias)}, which does not broadcast to ${showShape(shape)}.`,
+      );
     }
     return [typed(c, dtype, shape)];
   },

@@ -8,6 +8,7 @@ import { clip } from "./clip.ts";
 import { concat } from "./concat.ts";
 import { constantOfShape } from "./constant-of-shape.ts";
 import { conv } from "./conv.ts";
+import { depthToSpace, spaceToDepth } from "./depth-and-space.ts";
 import { dropout } from "./dropout.ts";
 import { expand } from "./expand.ts";
 import { flatten } from "./flatten.ts";
@@ -15,10 +16,16 @@ import { gather } from "./gather.ts";
 import { gemm } from "./gemm.ts";
 import { globalAveragePool } from "./global-average-pool.ts";
 import { globalMaxPool } from "./global-max-pool.ts";
+import { groupNormalization } from "./group-normalization.ts";
 import { identity } from "./identity.ts";
+import { instanceNormalization } from "./instance-normalization.ts";
+import { layerNormalization, rmsNormalization } from "./layer-normalization.ts";
+import { lpNormalization } from "./lp-normalization.ts";
 import { lpPool } from "./lp-pool.ts";
+import { lrn } from "./lrn.ts";
 import { matmul } from "./matmul.ts";
 import { maxPool } from "./max-pool.ts";
+import { meanVarianceNormalization } from "./mean-variance-normalization.ts";
 import { pad } from "./pad.ts";
 import { prelu } from "./prelu.ts";
 import { range } from "./range.ts";
@@ -51,6 +58,15 @@ export const ops: readonly OpDefinition[] = [
   logSoftmax,
   softmax,
   dropout,
+  layerNormalization,
+  rmsNormalization,
+  instanceNormalization,
+  groupNormalization,
+  lrn,
+  meanVarianceNormalization,
+  lpNormalization,
+  depthToSpace,
+  spaceToDepth,
   ...argOps,
   ...binaryOps,
   cast,

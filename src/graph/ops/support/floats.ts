@@ -1,5 +1,5 @@
 import { isFloat } from "../../../tensor/dtype.ts";
-import { type HostTensor } from "../../../tensor/host-tensor.ts";
+import type { HostTensor } from "../../../tensor/host-tensor.ts";
 import { type Shape, showShape } from "../../../tensor/shape.ts";
 import type { OpContext, TensorType } from "../../op.ts";
 import { operand, refuse } from "./operands.ts";
@@ -12,7 +12,11 @@ export function floatOperands(c: OpContext, required: number): TensorType {
     if (!type) continue;
     if (!isFloat(type.dtype)) refuse(c, "E_GRAPH", `input ${i} is ${type.dtype}; a float type is needed.`);
     if (type.dtype !== first.dtype) {
-      refuse(c, "E_GRAPH", `operands are ${first.dtype} and ${type.dtype}; they must have one dtype. Add a Cast.`);
+      refuse(
+        c,
+        "E_GRAPH",
+        `operands are ${first.dtype} and ${type.dtype}; they must have one dtype. Add a Cast.`,
+      );
     }
   }
   return first;

@@ -16,7 +16,8 @@ export const globalPool = (
   attributes: {},
   infer(c) {
     const { dtype, shape } = operandOf(c, 0, "float");
-    if (shape.length < 2) refuse(c, "E_SHAPE", `the input has shape ${showShape(shape)}; [N, C, ...] is needed.`);
+    if (shape.length < 2)
+      refuse(c, "E_SHAPE", `the input has shape ${showShape(shape)}; [N, C, ...] is needed.`);
     return [typed(c, dtype, [...shape.slice(0, 2), ...shape.slice(2).map(() => 1)])];
   },
   reference(_, [x], outputs) {

@@ -30,7 +30,8 @@ export function multiplyAdd(
     for (let n = 0; n < columns; n++) {
       const fromB = b.offset + n * b.columnStep;
       let sum = 0;
-      for (let k = 0; k < inner; k++) sum += a.data[fromA + k * a.columnStep]! * b.data[fromB + k * b.rowStep]!;
+      for (let k = 0; k < inner; k++)
+        sum += a.data[fromA + k * a.columnStep]! * b.data[fromB + k * b.rowStep]!;
       y[row + n]! += alpha * sum;
     }
   }

@@ -64,7 +64,8 @@ export function foldWindows(
     for (let kd = taps.first[0]; kd < taps.last[0]; kd++) {
       const plane = (o[0] * d.stride - d.begin + kd * d.dilation) * h.size;
       for (let kh = taps.first[1]; kh < taps.last[1]; kh++) {
-        const row = from + (plane + o[1] * h.stride - h.begin + kh * h.dilation) * r.size + o[2] * r.stride - r.begin;
+        const row =
+          from + (plane + o[1] * h.stride - h.begin + kh * h.dilation) * r.size + o[2] * r.stride - r.begin;
         for (let kr = taps.first[2]; kr < taps.last[2]; kr++) sum = step(sum, x[row + kr * r.dilation]!);
       }
     }

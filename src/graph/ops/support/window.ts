@@ -40,7 +40,8 @@ const maxSpatial = 3;
 const maxExtent = 2 ** 31 - 1;
 
 /** Extent of a dilated kernel along one axis. */
-export const extent = (kernel: number, dilation: number): number => checkedAdd(checkedMul(kernel - 1, dilation), 1);
+export const extent = (kernel: number, dilation: number): number =>
+  checkedAdd(checkedMul(kernel - 1, dilation), 1);
 
 export function shapeFail(context: ShapedNode, message: string): never {
   const op = printable(context.node.op);
@@ -65,12 +66,19 @@ export function spatialInput(context: ShapedNode): { batch: number; channels: nu
 }
 
 /** A list attribute with `count` entries from `min`, or the fallback repeated. */
-export function listAttribute(a: Attributes, name: string, count: number, min: number, fallback: number): readonly number[] {
+export function listAttribute(
+  a: Attributes,
+  name: string,
+  count: number,
+  min: number,
+  fallback: number,
+): readonly number[] {
   const list = a.ints(name);
   if (list === undefined) return new Array<number>(count).fill(fallback);
   if (list.length !== count) a.fail(`attribute ${name} is [${list}]; ${count} entries are needed.`);
   for (const v of list) {
-    if (v < min || v > maxExtent) a.fail(`attribute ${name} is [${list}]; entries from ${min} to ${maxExtent} are needed.`);
+    if (v < min || v > maxExtent)
+      a.fail(`attribute ${name} is [${list}]; entries from ${min} to ${maxExtent} are needed.`);
   }
   return list;
 }
@@ -81,7 +89,9 @@ export type AutoPad = (typeof autoPads)[number];
 export function autoPadOf(a: Attributes): AutoPad {
   const given = a.string("auto_pad", "NOTSET");
   const known = autoPads.find((name) => name === given);
-  return known ?? a.fail(`attribute auto_pad is ${printable(given)}; one of ${autoPads.join(", ")} is needed.`);
+  return (
+    known ?? a.fail(`attribute auto_pad is ${printable(given)}; one of ${autoPads.join(", ")} is needed.`)
+  );
 }
 
 /**
@@ -100,7 +110,8 @@ export function slidingWindow(
   const strides = listAttribute(a, "strides", rank, 1, 1);
   const dilations = listAttribute(a, "dilations", rank, 1, 1);
   const auto = autoPadOf(a);
-  const pads = auto === "NOTSET" ? listAttribute(a, "pads", 2 * rank, 0, 0) : new Array<number>(2 * rank).fill(0);
+  const pads =
+    auto === "NOTSET" ? listAttribute(a, "pads", 2 * rank, 0, 0) : new Array<number>(2 * rank).fill(0);
   const padsBegin: number[] = [];
   const padsEnd: number[] = [];
   const outSpatial: number[] = [];
@@ -127,7 +138,10 @@ export function slidingWindow(
         outSpatial.push(0);
         continue;
       }
-      shapeFail(context, `the window reaches over ${reach} elements, but axis ${i + 2} has ${padded} with its padding.`);
+      shapeFail(
+        context,
+        `the window reaches over ${reach} elements, but axis ${i + 2} has ${padded} with its padding.`,
+      );
     }
     let out = Math.floor((padded - reach) / stride) + 1;
     if (ceilMode && auto === "NOTSET") {
@@ -180,10 +194,14 @@ export function groupsOf(a: Attributes): number {
 export function convWeight(context: ShapedNode, a: Attributes, spatialRank: number): Shape {
   const weight = context.inputs[1]?.shape;
   if (!weight || weight.length !== spatialRank + 2) {
-    shapeFail(context, `weight ${showShape(weight ?? [])} does not fit an input with ${spatialRank} spatial axes.`);
+    shapeFail(
+      context,
+      `weight ${showShape(weight ?? [])} does not fit an input with ${spatialRank} spatial axes.`,
+    );
   }
   const kernel = (weight as Shape).slice(2);
-  if (kernel.some((k) => k < 1)) shapeFail(context, `weight ${showShape(weight as Shape)} has an empty kernel.`);
+  if (kernel.some((k) => k < 1))
+    shapeFail(context, `weight ${showShape(weight as Shape)} has an empty kernel.`);
   const said = a.ints("kernel_shape");
   if (said && (said.length !== kernel.length || said.some((k, i) => k !== kernel[i]))) {
     a.fail(`attribute kernel_shape is [${said}], but the weight has shape ${showShape(weight as Shape)}.`);
