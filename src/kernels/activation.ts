@@ -20,7 +20,10 @@ const farAway = 3.4e38;
  * The fused form of an activation node, or undefined where it has none. `constant(i)` is the value of input `i` if it is
  * known; Clip needs its bounds known.
  */
-export function activationOf(node: Node, constant: (i: number) => HostTensor | undefined): Activation | undefined {
+export function activationOf(
+  node: Node,
+  constant: (i: number) => HostTensor | undefined,
+): Activation | undefined {
   const attributes = attributesOf(node);
   switch (node.op) {
     case "Relu":

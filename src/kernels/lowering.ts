@@ -1,9 +1,9 @@
 import type { Node } from "../graph/graph.ts";
+import type { KernelName } from "../shader/sources.gen.ts";
 import type { HostArray } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Activation } from "./activation.ts";
-import type { KernelName } from "../shader/sources.gen.ts";
 
 /**
  * Element type on the device: every element is one 32-bit word. Floats of any width are f32; bool, i8, u8, i32 and

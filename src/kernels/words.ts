@@ -1,6 +1,6 @@
+import { InputError } from "../errors.ts";
 import type { DType, HostArray } from "../tensor/dtype.ts";
 import { allocate, isFloat } from "../tensor/dtype.ts";
-import { InputError } from "../errors.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Word } from "./lowering.ts";
 
@@ -15,7 +15,9 @@ export function toWords(data: HostArray, what: string): Float32Array | Int32Arra
     for (let i = 0; i < data.length; i++) {
       const value = data[i]!;
       if (value < -2147483648n || value > 2147483647n) {
-        throw new InputError(`${what} holds ${value} at element ${i}; on the device i64 is held as i32. Keep values within 32 bits.`);
+        throw new InputError(
+          `${what} holds ${value} at element ${i}; on the device i64 is held as i32. Keep values within 32 bits.`,
+        );
       }
       out[i] = Number(value);
     }
@@ -28,7 +30,12 @@ export function toWords(data: HostArray, what: string): Float32Array | Int32Arra
 /** Device words back as a host tensor of the dtype the graph declares. */
 export function fromWords(words: ArrayBuffer, dtype: DType, shape: readonly number[]): HostTensor {
   const word = wordOf(dtype);
-  const raw = word === "f32" ? new Float32Array(words) : word === "u32" ? new Uint32Array(words) : new Int32Array(words);
+  const raw =
+    word === "f32"
+      ? new Float32Array(words)
+      : word === "u32"
+        ? new Uint32Array(words)
+        : new Int32Array(words);
   if (dtype === "f32" || dtype === "i32" || dtype === "u32") return { dtype, shape, data: raw };
   const data = allocate(dtype, raw.length);
   if (data instanceof BigInt64Array) for (let i = 0; i < raw.length; i++) data[i] = BigInt(raw[i]!);

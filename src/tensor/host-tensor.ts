@@ -17,13 +17,18 @@ export function tensor(data: HostArray | readonly number[], shape: Shape, dtype?
   if (dtype !== undefined && !isDType(dtype)) {
     throw new InputError(`dtype "${String(dtype)}" is unknown. Use one of ${dtypes.join(", ")}.`);
   }
-  if (!Array.isArray(shape)) throw new InputError(`tensor shape is ${String(shape)}; pass an array of dimensions.`);
+  if (!Array.isArray(shape))
+    throw new InputError(`tensor shape is ${String(shape)}; pass an array of dimensions.`);
   checkShape(shape, "tensor");
-  const array = Array.isArray(data) ? fromNumbers(data as readonly number[], dtype ?? "f32") : (data as HostArray);
+  const array = Array.isArray(data)
+    ? fromNumbers(data as readonly number[], dtype ?? "f32")
+    : (data as HostArray);
   const stored = dtypeOf(array);
   const wanted = dtype ?? stored;
   if (wanted !== stored && !(wanted === "bool" && stored === "u8")) {
-    throw new InputError(`tensor data is ${stored} but dtype ${wanted} was asked for. Convert it with cast() first.`);
+    throw new InputError(
+      `tensor data is ${stored} but dtype ${wanted} was asked for. Convert it with cast() first.`,
+    );
   }
   if (array.length !== sizeOf(shape)) {
     throw new InputError(

@@ -43,13 +43,18 @@ export function checkShape(shape: Shape, what: string): void {
     }
   }
   if (sizeOf(shape) > maxElements) {
-    throw new GraphError("E_OVERFLOW", `${what} has ${sizeOf(shape)} elements; at most ${maxElements} are supported.`);
+    throw new GraphError(
+      "E_OVERFLOW",
+      `${what} has ${sizeOf(shape)} elements; at most ${maxElements} are supported.`,
+    );
   }
 }
 
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i]);
+export const sameShape = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i]);
 
-export const showShape = (shape: readonly (number | null)[]): string => `[${shape.map((d) => d ?? "?").join(", ")}]`;
+export const showShape = (shape: readonly (number | null)[]): string =>
+  `[${shape.map((d) => d ?? "?").join(", ")}]`;
 
 /** Row-major strides in elements. */
 export function rowStrides(shape: Shape): number[] {
@@ -72,7 +77,10 @@ export function broadcastShapes(...shapes: Shape[]): number[] {
       const d = shape[i]!;
       if (d === 1 || d === out[shift + i]) continue;
       if (out[shift + i] !== 1) {
-        throw new GraphError("E_SHAPE", `shapes ${shapes.map(showShape).join(" and ")} do not broadcast together.`);
+        throw new GraphError(
+          "E_SHAPE",
+          `shapes ${shapes.map(showShape).join(" and ")} do not broadcast together.`,
+        );
       }
       out[shift + i] = d;
     }

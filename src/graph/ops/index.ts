@@ -8,6 +8,7 @@ import { clip } from "./clip.ts";
 import { concat } from "./concat.ts";
 import { constantOfShape } from "./constant-of-shape.ts";
 import { conv } from "./conv.ts";
+import { convTranspose } from "./conv-transpose.ts";
 import { depthToSpace, spaceToDepth } from "./depth-and-space.ts";
 import { dropout } from "./dropout.ts";
 import { expand } from "./expand.ts";
@@ -31,6 +32,7 @@ import { prelu } from "./prelu.ts";
 import { range } from "./range.ts";
 import { reduceOps } from "./reduce.ts";
 import { reshape } from "./reshape.ts";
+import { resize } from "./resize.ts";
 import { shapeOp, sizeOp } from "./shape.ts";
 import { slice } from "./slice.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
@@ -67,6 +69,8 @@ export const ops: readonly OpDefinition[] = [
   lpNormalization,
   depthToSpace,
   spaceToDepth,
+  convTranspose,
+  resize,
   ...argOps,
   ...binaryOps,
   cast,

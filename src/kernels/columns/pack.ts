@@ -18,7 +18,8 @@ export interface Packed {
 
 const blocksPerGroup = (p: ColumnsProblem, r: number): number => Math.ceil(p.rowsPerGroup / r);
 
-const total = (arrays: Packed["arrays"]): number => Object.values(arrays).reduce((sum, a) => sum + a.byteLength, 0);
+const total = (arrays: Packed["arrays"]): number =>
+  Object.values(arrays).reduce((sum, a) => sum + a.byteLength, 0);
 
 /** All K entries of every block row; the offsets are the problem's taps, shared by all block rows. */
 export function packDense(p: ColumnsProblem, w: WeightMatrix, r: number, unit: number): Packed {
@@ -41,7 +42,12 @@ export const densePointers = (blocks: number, k: number): Uint32Array =>
 
 export const scaled = (taps: Uint32Array, unit: number): Uint32Array => taps.map((t) => t / unit);
 
-function blockRows(p: ColumnsProblem, block: number, r: number, perGroup: number): { first: number; count: number } {
+function blockRows(
+  p: ColumnsProblem,
+  block: number,
+  r: number,
+  perGroup: number,
+): { first: number; count: number } {
   const group = Math.floor(block / perGroup);
   const within = (block % perGroup) * r;
   return { first: group * p.rowsPerGroup + within, count: Math.min(r, p.rowsPerGroup - within) };

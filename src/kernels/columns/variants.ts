@@ -1,5 +1,15 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
-import { blockDensity, densePointers, type Packed, packBlocks, packCsr, packDense, packTransposed, scaled, type WeightMatrix } from "./pack.ts";
+import {
+  blockDensity,
+  densePointers,
+  type Packed,
+  packBlocks,
+  packCsr,
+  packDense,
+  packTransposed,
+  scaled,
+  type WeightMatrix,
+} from "./pack.ts";
 import { type ColumnCut, type ColumnsProblem, cutColumns } from "./problem.ts";
 
 /** How a weight lies in memory. `block8x1`: eight output channels share a column. */
@@ -47,7 +57,9 @@ function gather(format: Format, unit: 1 | 4, rows: number, columns: number, work
     columns,
     workgroup,
     spec: csr ? { V: columns } : { R4: rows / 4, V: columns },
-    constants: csr ? { WG_SIZE: workgroup } : { WG_SIZE: workgroup, SHARED_OFFSETS: format === "dense" ? 1 : 0 },
+    constants: csr
+      ? { WG_SIZE: workgroup }
+      : { WG_SIZE: workgroup, SHARED_OFFSETS: format === "dense" ? 1 : 0 },
     vector: false,
   };
 }
@@ -100,7 +112,8 @@ export const variants: readonly Variant[] = [
 
 const byName = new Map(variants.map((v) => [`${v.format} ${v.name}`, v]));
 
-export const findVariant = (format: Format, name: string): Variant | undefined => byName.get(`${format} ${name}`);
+export const findVariant = (format: Format, name: string): Variant | undefined =>
+  byName.get(`${format} ${name}`);
 
 /** The cut of the problem's columns that a variant works on, or undefined where it does not apply. */
 export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefined {
@@ -109,7 +122,11 @@ export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefin
 }
 
 /** Workgroups of a variant on a problem. */
-export function groupsOf(p: ColumnsProblem, variant: Variant, cut: ColumnCut): readonly [number, number, number] {
+export function groupsOf(
+  p: ColumnsProblem,
+  variant: Variant,
+  cut: ColumnCut,
+): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
   if (variant.vector) return [Math.ceil(rows / variant.workgroup), cut.columns, 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));

@@ -41,7 +41,14 @@ const spread = (v: View, to: View): View => ({
 });
 
 /** One pass y = f(a, b) · factor of shaders/eltwise/binary.wgsl; without `a`, y = f(y, b) · factor. */
-export function emitBinary(context: Pick<LowerContext, "emit">, code: number, a: View | undefined, b: View, y: View, factor = 1): void {
+export function emitBinary(
+  context: Pick<LowerContext, "emit">,
+  code: number,
+  a: View | undefined,
+  b: View,
+  y: View,
+  factor = 1,
+): void {
   const left = spread(a ?? y, y);
   const right = spread(b, y);
   const loops = simplifyLoops(loopsOf(y.shape, left.strides, right.strides, y.strides));
@@ -52,7 +59,17 @@ export function emitBinary(context: Pick<LowerContext, "emit">, code: number, a:
   const unit = quads ? 4 : 1;
   const count = visits(used);
   const suffix = quads ? "4" : floats ? "" : "_int";
-  const entry = quads ? "main_vec4" : !floats ? (a ? "main_int" : "main_int_into") : code >= leastCompare ? "main_compare" : a ? "main" : "main_into";
+  const entry = quads
+    ? "main_vec4"
+    : !floats
+      ? a
+        ? "main_int"
+        : "main_int_into"
+      : code >= leastCompare
+        ? "main_compare"
+        : a
+          ? "main"
+          : "main_into";
   const bindings = {
     ...(a && { [`left${suffix}`]: a.operand }),
     [`right${suffix}`]: b.operand,
@@ -80,13 +97,35 @@ export function emitBinary(context: Pick<LowerContext, "emit">, code: number, a:
 }
 
 const binary: Lowering = {
-  ops: ["Add", "Sub", "Mul", "Div", "Pow", "Mod", "PRelu", "And", "Or", "Xor", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"],
+  ops: [
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Mod",
+    "PRelu",
+    "And",
+    "Or",
+    "Xor",
+    "Equal",
+    "Less",
+    "LessOrEqual",
+    "Greater",
+    "GreaterOrEqual",
+  ],
   layout: "any",
   lower(context) {
     const [a, b] = context.inputs as readonly [View, View];
     const { op } = context.node;
     const python = op === "Mod" && attributesOf(context.node).int("fmod", 0) === 0;
-    emitBinary(context, python ? integerModulo : codes[op]!, a, floatLike(context, b, a), context.outputs[0]!);
+    emitBinary(
+      context,
+      python ? integerModulo : codes[op]!,
+      a,
+      floatLike(context, b, a),
+      context.outputs[0]!,
+    );
   },
 };
 
@@ -109,7 +148,10 @@ function floatLike(context: LowerContext, b: View, a: View): View {
       entry: toFloat ? "main_to_float" : "main_to_int",
       spec: rankSpec(loops),
       constants: { FN: 0 },
-      bindings: { [toFloat ? "source_int" : "source"]: b.operand, [toFloat ? "dest" : "dest_int"]: converted.operand },
+      bindings: {
+        [toFloat ? "source_int" : "source"]: b.operand,
+        [toFloat ? "dest" : "dest_int"]: converted.operand,
+      },
       params: {
         count: visits(loops),
         from_base: b.offset,
@@ -139,7 +181,8 @@ const variadic: Lowering = {
       return;
     }
     emitBinary(context, code, first, second, y, factor(rest.length === 0));
-    for (const [i, b] of rest.entries()) emitBinary(context, code, undefined, b, y, factor(i === rest.length - 1));
+    for (const [i, b] of rest.entries())
+      emitBinary(context, code, undefined, b, y, factor(i === rest.length - 1));
   },
 };
 

@@ -1,20 +1,26 @@
 import type { Lowering } from "../lowering.ts";
+import { argLowerings } from "./arg.ts";
 import { binaryLowerings } from "./binary.ts";
 import { convLowering } from "./conv-generic.ts";
 import { matmulLowerings } from "./matmul.ts";
 import { movementLowerings } from "./movement.ts";
+import { normLowerings } from "./norm.ts";
 import { poolLowerings } from "./pool.ts";
 import { reduceLowerings } from "./reduce.ts";
+import { softmaxLowerings } from "./softmax.ts";
 import { unaryLowerings } from "./unary.ts";
 
 /** How every op runs on the device. Adding an op's kernels is one entry here. */
 export const lowerings: readonly Lowering[] = [
+  ...argLowerings,
   ...binaryLowerings,
   convLowering,
   ...matmulLowerings,
   ...movementLowerings,
+  ...normLowerings,
   ...poolLowerings,
   ...reduceLowerings,
+  ...softmaxLowerings,
   ...unaryLowerings,
 ];
 

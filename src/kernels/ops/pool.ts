@@ -22,7 +22,9 @@ const fourths = (n: number): boolean => n % 4 === 0;
 
 /** May four images be taken at once: batch innermost, every other step in fours? */
 function quads(views: readonly View[]): boolean {
-  return views.every((v) => v.shape[0]! > 1 && v.strides[0] === 1 && fourths(v.offset) && v.strides.slice(1).every(fourths));
+  return views.every(
+    (v) => v.shape[0]! > 1 && v.strides[0] === 1 && fourths(v.offset) && v.strides.slice(1).every(fourths),
+  );
 }
 
 const pool: Lowering = {
@@ -41,7 +43,13 @@ const pool: Lowering = {
     const batch = vec4 ? Math.ceil(g.batch / 4) : g.batch;
     const count = batch * g.channels * sizeOf(g.outSpatial);
     const steps = (v: View | undefined): number[] =>
-      v ? four(v.strides.slice(2).map((s) => s / unit), 0, v.strides[1]! / unit) : [0, 0, 0, 0];
+      v
+        ? four(
+            v.strides.slice(2).map((s) => s / unit),
+            0,
+            v.strides[1]! / unit,
+          )
+        : [0, 0, 0, 0];
     const perImage = (v: View | undefined): number => (vec4 ? 1 : (v?.strides[0] ?? 0));
     const spatial = (values: readonly number[], fill: number): number[] => four(values, fill, 0);
     context.emit({

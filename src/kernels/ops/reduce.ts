@@ -26,14 +26,22 @@ export const foldCodes = {
 /**
  * Folds `x` over `axes` into `y`, whose dimensions are those that remain, in order, with or without ones for the folded.
  */
-export function emitReduce(context: Pick<LowerContext, "emit">, code: number, x: View, axes: readonly number[], y: View): void {
+export function emitReduce(
+  context: Pick<LowerContext, "emit">,
+  code: number,
+  x: View,
+  axes: readonly number[],
+  y: View,
+): void {
   const kept = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
   const yAxes = y.shape.length === x.shape.length ? kept : kept.map((_, i) => i);
   const outer = simplifyLoops(
     kept.map((axis, i): Loop => ({ size: x.shape[axis]!, steps: [x.strides[axis]!, y.strides[yAxes[i]!]!] })),
   );
   // The written view comes last in a loop's steps; a fold writes nothing, so its own step stands in for it.
-  const inner = simplifyLoops(axes.map((axis): Loop => ({ size: x.shape[axis]!, steps: [x.strides[axis]!, x.strides[axis]!] })));
+  const inner = simplifyLoops(
+    axes.map((axis): Loop => ({ size: x.shape[axis]!, steps: [x.strides[axis]!, x.strides[axis]!] })),
+  );
   const outputs = visits(outer);
   const folded = visits(inner);
   if (outputs === 0) return;
@@ -82,7 +90,13 @@ const globalPool: Lowering = {
   lower(context) {
     const x = context.inputs[0]!;
     const axes = x.shape.map((_, i) => i).slice(2);
-    emitReduce(context, context.node.op === "GlobalMaxPool" ? foldCodes.ReduceMax : foldCodes.ReduceMean, x, axes, context.outputs[0]!);
+    emitReduce(
+      context,
+      context.node.op === "GlobalMaxPool" ? foldCodes.ReduceMax : foldCodes.ReduceMean,
+      x,
+      axes,
+      context.outputs[0]!,
+    );
   },
 };
 

@@ -1,6 +1,6 @@
+import { type Attributes, attributesOf } from "../../graph/op.ts";
 import { castTarget } from "../../graph/ops/cast.ts";
 import { clipBounds } from "../../graph/ops/clip.ts";
-import { attributesOf, type Attributes } from "../../graph/op.ts";
 import type { LowerContext, Lowering, View } from "../lowering.ts";
 import { opContext } from "./movement-context.ts";
 import { eight, type Loop, loopsOf, rankSpec, simplifyLoops, visits, wrapped } from "./movement-loops.ts";
@@ -64,12 +64,19 @@ const fourths = (n: number): boolean => n % 4 === 0;
 /** The loops counted in vec4s, where the innermost is contiguous on every side and all else comes in fours. */
 export function quadLoops(loops: readonly Loop[], views: readonly View[]): Loop[] | undefined {
   const inner = loops.at(-1);
-  if (!inner || !fourths(inner.size) || inner.steps.some((s) => s !== 1) || views.some((v) => !fourths(v.offset))) {
+  if (
+    !inner ||
+    !fourths(inner.size) ||
+    inner.steps.some((s) => s !== 1) ||
+    views.some((v) => !fourths(v.offset))
+  ) {
     return undefined;
   }
   if (!loops.slice(0, -1).every((l) => l.steps.every(fourths))) return undefined;
   return loops.map((l, i) =>
-    i === loops.length - 1 ? { size: l.size / 4, steps: l.steps } : { size: l.size, steps: l.steps.map((s) => s / 4) },
+    i === loops.length - 1
+      ? { size: l.size / 4, steps: l.steps }
+      : { size: l.size, steps: l.steps.map((s) => s / 4) },
   );
 }
 
@@ -85,7 +92,15 @@ function emitUnary(context: LowerContext, code: number, parameters: readonly [nu
   const used = quads ?? loops;
   const unit = quads ? 4 : 1;
   const count = visits(used);
-  const entry = quads ? "main_vec4" : fromFloat ? (toFloat ? "main" : "main_to_int") : toFloat ? "main_to_float" : "main_int";
+  const entry = quads
+    ? "main_vec4"
+    : fromFloat
+      ? toFloat
+        ? "main"
+        : "main_to_int"
+      : toFloat
+        ? "main_to_float"
+        : "main_int";
   const source = quads ? "source4" : fromFloat ? "source" : "source_int";
   const dest = quads ? "dest4" : toFloat ? "dest" : "dest_int";
   context.emit({
