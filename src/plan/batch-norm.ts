@@ -9,6 +9,9 @@ export interface Affine {
   readonly shift: Float64Array;
 }
 
+/** With the batch's own statistics it is no affine map of fixed numbers. */
+export const trains = (node: Node): boolean => attributesOf(node).int("training_mode", 0) !== 0;
+
 /** `parameters`: scale, bias, mean, variance, each [C]. */
 export function affineOf(node: Node, parameters: readonly HostTensor[]): Affine {
   const epsilon = attributesOf(node).float("epsilon", 1e-5);
@@ -37,7 +40,7 @@ export function foldBatchNormalization(graph: Graph, variables: ReadonlySet<stri
   const constant = (name: string | undefined): HostTensor | undefined =>
     name !== undefined && !variables.has(name) ? graph.weights.get(name) : undefined;
   for (const norm of graph.nodes) {
-    if (norm.op !== "BatchNormalization") continue;
+    if (norm.op !== "BatchNormalization" || trains(norm)) continue;
     const conv = producer.get(norm.inputs[0]!);
     if (!conv || conv.op !== "Conv" || readers.get(norm.inputs[0]!) !== 1) continue;
     const weight = constant(conv.inputs[1]);

@@ -9,10 +9,9 @@ import { findLowering } from "../kernels/ops/index.ts";
 import { copyView } from "../kernels/ops/movement.ts";
 import { wordOf } from "../kernels/words.ts";
 import type { HostArray } from "../tensor/dtype.ts";
-import { sameShape, sizeOf } from "../tensor/shape.ts";
 import type { Choice } from "./choose.ts";
 import { problemOf } from "./columns-problem.ts";
-import { assignLayouts, type Layouts } from "./layouts.ts";
+import type { Layouts } from "./layouts.ts";
 import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
 
 /** A value in device memory: one per value and layout. */
@@ -84,6 +83,7 @@ export function lowerProgram(
   layouts: Layouts,
   places: ReadonlyMap<Step, ColumnsPlace>,
   choices: ReadonlyMap<Step, Choice>,
+  software: boolean,
 ): Lowered {
   const dispatches: LoweredDispatch[] = [];
   const values = new Map<string, Placed>();
@@ -159,6 +159,7 @@ export function lowerProgram(
       inputs,
       outputs,
       activation: step.activation,
+      software,
       constant: (i) => program.constants.get(node.inputs[i] ?? ""),
       upload,
       scratch,
@@ -273,7 +274,3 @@ export function lowerProgram(
 function outputsOf(step: OpStep, node: Node): (string | undefined)[] {
   return node.outputs.map((name, i) => (i === 0 ? step.output : name === "" ? undefined : name));
 }
-
-export const planLayouts = assignLayouts;
-export const isEmpty = (shape: readonly number[]): boolean => sizeOf(shape) === 0;
-export { sameShape };

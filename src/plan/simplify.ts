@@ -5,7 +5,7 @@ import { activationOf, noActivation } from "../kernels/activation.ts";
 import { fusesActivation } from "../kernels/ops/index.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { type Shape, sameShape } from "../tensor/shape.ts";
-import { type Affine, affineOf, foldBatchNormalization } from "./batch-norm.ts";
+import { type Affine, affineOf, foldBatchNormalization, trains } from "./batch-norm.ts";
 import { columnsStep, perRow, type Values } from "./columns-step.ts";
 import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
 
@@ -109,7 +109,7 @@ function intoColumns(step: ColumnsStep, next: Node, values: Values): ColumnsStep
       : undefined;
   if (activation) return { ...grown, activation };
   if (step.residual !== undefined) return undefined;
-  if (next.op === "BatchNormalization") return intoVariable(step, grown, next, values);
+  if (next.op === "BatchNormalization" && !trains(next)) return intoVariable(step, grown, next, values);
   if (next.op !== "Add") return undefined;
   const other = next.inputs[0] === step.output ? next.inputs[1]! : next.inputs[0]!;
   if (other === step.output) return undefined;

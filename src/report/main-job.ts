@@ -7,9 +7,9 @@ import { type CompareOptions, type Comparison, type Contender, compareModels } f
 
 /** What the main job prunes to: one model per granularity and sparsity. */
 export const mainJobCases: readonly { readonly granularity: string; readonly sparsity: number }[] = [
-  ...[0.5, 0.7, 0.8, 0.9, 0.95].map((sparsity) => ({ granularity: "element", sparsity })),
-  ...[0.5, 0.7, 0.8, 0.9].map((sparsity) => ({ granularity: "block8x1", sparsity })),
-  ...[0.3, 0.5].map((sparsity) => ({ granularity: "filter", sparsity })),
+  ...[0.5, 0.6, 0.7, 0.8, 0.9, 0.95].map((sparsity) => ({ granularity: "element", sparsity })),
+  ...[0.3, 0.5, 0.7, 0.9].map((sparsity) => ({ granularity: "block8x1", sparsity })),
+  ...[0.1, 0.3, 0.5].map((sparsity) => ({ granularity: "filter", sparsity })),
 ];
 
 export interface MainJobOptions extends CompareOptions {

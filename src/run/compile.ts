@@ -98,7 +98,7 @@ async function specialise(
             : chooseStored(place, mode),
     );
   }
-  const lowered = lowerProgram(program, layouts, places, choices);
+  const lowered = lowerProgram(program, layouts, places, choices, kind.software);
   const device = await buildDeviceProgram(gpu, lowered, graph.name);
   const batch = [...shapes.values()][0]?.[0] ?? 1;
   const plan: Plan = {

@@ -30,6 +30,7 @@ const codes: Readonly<Record<string, number>> = {
   GreaterOrEqual: 24,
 };
 
+export const [addCode, subtractCode, multiplyCode] = [0, 1, 2] as const;
 const leastCompare = 20;
 const integerModulo = 9;
 

@@ -38,14 +38,19 @@ const softwareGroups = 16;
 
 /** Should a workgroup share each fold (of `length` elements, `count` of them), and of how many lanes? Undefined: no. */
 export function lanesPerFold(count: number, length: number, software: boolean): number | undefined {
-  const shared = software ? count < softwareGroups && length >= 256 : count < manyGroups && length >= longGroup;
+  const shared = software
+    ? count < softwareGroups && length >= 256
+    : count < manyGroups && length >= longGroup;
   return shared ? (length >= 2048 ? 256 : 64) : undefined;
 }
 
 const workgroup = 64;
 
 /** Emits the kernel, and another for mean and deviation where a graph wants those. Nothing for empty tensors. */
-export function emitNormalisation(context: Pick<LowerContext, "emit" | "software" | "scratch">, p: Normalisation): void {
+export function emitNormalisation(
+  context: Pick<LowerContext, "emit" | "software" | "scratch">,
+  p: Normalisation,
+): void {
   const loops = (inner: boolean): Loop[] => simplifyLoops(p.axes.filter((a) => a.inner === inner));
   const outer = loops(false);
   const inner = loops(true);
@@ -97,7 +102,10 @@ function emitStatistics(
   context: Pick<LowerContext, "emit" | "scratch">,
   p: Normalisation,
   groups: number,
-  common: { readonly spec: Record<string, number>; readonly params: Record<string, number | readonly number[]> },
+  common: {
+    readonly spec: Record<string, number>;
+    readonly params: Record<string, number | readonly number[]>;
+  },
 ): void {
   const { mean, inverse } = p;
   // Every outer axis is an axis of x here, and of the statistics.

@@ -2,8 +2,8 @@ import { attributesOf } from "../../graph/op.ts";
 import { broadcastStrides, normaliseAxis, sizeOf } from "../../tensor/shape.ts";
 import type { LowerContext, Lowering, View } from "../lowering.ts";
 import { batchNormalization } from "./norm-batch.ts";
-import { localResponse } from "./norm-lrn.ts";
 import { emitNormalisation, type NormAxis } from "./norm-groups.ts";
+import { localResponse } from "./norm-lrn.ts";
 
 const x = (context: LowerContext): View => context.inputs[0]!;
 
@@ -12,7 +12,12 @@ const spread = (v: View | undefined, to: View): readonly number[] =>
   v ? broadcastStrides(v.shape, v.strides, to.shape) : to.shape.map(() => 0);
 
 /** Every axis of x, with per-element scale and bias that broadcast to it. */
-function axesOf(context: LowerContext, inner: (axis: number) => boolean, scale?: View, bias?: View): NormAxis[] {
+function axesOf(
+  context: LowerContext,
+  inner: (axis: number) => boolean,
+  scale?: View,
+  bias?: View,
+): NormAxis[] {
   const from = x(context);
   const y = context.outputs[0]!;
   const [s, b] = [spread(scale, from), spread(bias, from)];
@@ -51,7 +56,9 @@ const layer: Lowering = {
 /** A vector of channels as it lies along the axes of x behind the batch. */
 function perChannel(v: View | undefined, rank: number): View | undefined {
   const spatial = new Array<number>(rank - 2);
-  return v && { ...v, shape: [v.shape[0]!, ...spatial.fill(1)], strides: [v.strides[0]!, ...spatial.fill(0)] };
+  return (
+    v && { ...v, shape: [v.shape[0]!, ...spatial.fill(1)], strides: [v.strides[0]!, ...spatial.fill(0)] }
+  );
 }
 
 /** InstanceNormalization: over the spatial axes of every channel. */
@@ -118,7 +125,9 @@ const meanVariance: Lowering = {
   lower(context) {
     const from = x(context);
     const rank = from.shape.length;
-    const axes = (attributesOf(context.node).ints("axes") ?? [0, 2, 3]).map((d) => normaliseAxis(d, rank, context.node.op));
+    const axes = (attributesOf(context.node).ints("axes") ?? [0, 2, 3]).map((d) =>
+      normaliseAxis(d, rank, context.node.op),
+    );
     emitNormalisation(context, {
       axes: axesOf(context, (d) => axes.includes(d)),
       x: from,
@@ -154,4 +163,12 @@ const lp: Lowering = {
 };
 
 /** Every normalisation. */
-export const normLowerings: readonly Lowering[] = [batchNormalization, group, instance, layer, localResponse, lp, meanVariance];
+export const normLowerings: readonly Lowering[] = [
+  batchNormalization,
+  group,
+  instance,
+  layer,
+  localResponse,
+  lp,
+  meanVariance,
+];

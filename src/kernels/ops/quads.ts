@@ -16,11 +16,14 @@ export function quadLoops(
   images = false,
 ): Loop[] | undefined {
   if (views.some((v) => !fourths(v.offset))) return undefined;
-  const rounded = images ? loops.map((l, d) => (d === 0 ? { ...l, size: Math.ceil(l.size / 4) * 4 } : l)) : loops;
+  const rounded = images
+    ? loops.map((l, d) => (d === 0 ? { ...l, size: Math.ceil(l.size / 4) * 4 } : l))
+    : loops;
   const simple = simplifyLoops(rounded);
   const inner = simple.at(-1);
   const isCounted = (v: number): boolean => counted?.includes(v) ?? true;
-  if (!inner || !fourths(inner.size) || !inner.steps.every((s, v) => s === (isCounted(v) ? 1 : 0))) return undefined;
+  if (!inner || !fourths(inner.size) || !inner.steps.every((s, v) => s === (isCounted(v) ? 1 : 0)))
+    return undefined;
   const outer = simple.slice(0, -1);
   if (!outer.every((l) => l.steps.every((s, v) => !isCounted(v) || fourths(s)))) return undefined;
   return [

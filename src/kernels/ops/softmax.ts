@@ -15,8 +15,13 @@ const softmax: Lowering = {
     const y = context.outputs[0]!;
     if (sizeOf(y.shape) === 0) return;
     // A scalar is a row of one.
-    const axis = x.shape.length === 0 ? 0 : normaliseAxis(attributesOf(context.node).int("axis", -1), x.shape.length, context.node.op);
-    const others = x.shape.flatMap((size, d): Loop[] => (d === axis ? [] : [{ size, steps: [x.strides[d]!, y.strides[d]!] }]));
+    const axis =
+      x.shape.length === 0
+        ? 0
+        : normaliseAxis(attributesOf(context.node).int("axis", -1), x.shape.length, context.node.op);
+    const others = x.shape.flatMap((size, d): Loop[] =>
+      d === axis ? [] : [{ size, steps: [x.strides[d]!, y.strides[d]!] }],
+    );
     const loops = simplifyLoops(others);
     const rows = visits(loops);
     const length = x.shape[axis] ?? 1;

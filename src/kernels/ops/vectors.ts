@@ -30,5 +30,9 @@ const fourths = (n: number): boolean => n % 4 === 0;
 export const imageQuads = (views: readonly View[]): boolean =>
   views.every(
     ({ shape, strides, offset }) =>
-      shape.length >= 2 && shape[0]! > 1 && strides[0] === 1 && fourths(offset) && strides.slice(1).every(fourths),
+      shape.length >= 2 &&
+      shape[0]! > 1 &&
+      strides[0] === 1 &&
+      fourths(offset) &&
+      strides.slice(1).every(fourths),
   );
