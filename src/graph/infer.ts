@@ -83,7 +83,11 @@ const readsTypeOnly = (node: Node): boolean => node.op === "Shape" || node.op ==
 
 function tooLarge(inputs: readonly (HostTensor | undefined)[], outputs: readonly TensorType[]): boolean {
   const made = outputs.reduce((sum, t) => sum + sizeOf(t.shape) * byteWidth(t.dtype), 0);
-  const given = inputs.reduce((sum, t) => sum + (t ? t.data.length * byteWidth(t.dtype) : 0), 0);
+  // An operand read twice counts once: a chain of doublings must not fold for ever.
+  const given = [...new Set(inputs)].reduce(
+    (sum, t) => sum + (t ? t.data.length * byteWidth(t.dtype) : 0),
+    0,
+  );
   return made > Math.max(foldedBytes, given);
 }
 

@@ -113,7 +113,12 @@ function target(
     for (const s of given) {
       if (!(s > 0 && Number.isFinite(s))) refuse(c, "E_ATTRIBUTE", `a scale is ${s}; scales are above 0.`);
     }
-    return { scales: given, sizes: given.map((s, i) => Math.floor(shape[axes[i]!]! * s)) };
+    const sizes = given.map((s, i) => Math.floor(shape[axes[i]!]! * s));
+    for (const d of sizes) {
+      if (d > 2 ** 31 - 1)
+        refuse(c, "E_OVERFLOW", `scales make an axis of ${d} elements; at most 2^31 - 1 are supported.`);
+    }
+    return { scales: given, sizes };
   }
   if (!c.inputs[3]) refuse(c, "E_GRAPH", "neither scales nor sizes is given.");
   const wanted = hostInts(c, 3, "sizes");
