@@ -2,11 +2,13 @@ import type { Lowering } from "../lowering.ts";
 import { argLowerings } from "./arg.ts";
 import { binaryLowerings } from "./binary.ts";
 import { convLowering } from "./conv-generic.ts";
+import { convTransposeLowering } from "./conv-transpose.ts";
 import { matmulLowerings } from "./matmul.ts";
 import { movementLowerings } from "./movement.ts";
 import { normLowerings } from "./norm.ts";
 import { poolLowerings } from "./pool.ts";
 import { reduceLowerings } from "./reduce.ts";
+import { resizeLowering } from "./resize.ts";
 import { softmaxLowerings } from "./softmax.ts";
 import { unaryLowerings } from "./unary.ts";
 
@@ -15,11 +17,13 @@ export const lowerings: readonly Lowering[] = [
   ...argLowerings,
   ...binaryLowerings,
   convLowering,
+  convTransposeLowering,
   ...matmulLowerings,
   ...movementLowerings,
   ...normLowerings,
   ...poolLowerings,
   ...reduceLowerings,
+  resizeLowering,
   ...softmaxLowerings,
   ...unaryLowerings,
 ];
