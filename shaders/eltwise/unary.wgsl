@@ -4,6 +4,7 @@
 // @include "lib/functions.wgsl"
 // @include "lib/strided.wgsl"
 override FN: u32 = 0;
+override UNSIGNED: bool = false; // are the integers u32?
 const RANK: u32 = 1u; // @spec 1 2 3 4 5 6 7 8
 
 @group(0) @binding(0) var<storage, read> source: array<f32>;
@@ -13,7 +14,8 @@ const RANK: u32 = 1u; // @spec 1 2 3 4 5 6 7 8
 @group(0) @binding(4) var<storage, read> source_int: array<i32>;
 @group(0) @binding(5) var<storage, read_write> dest_int: array<i32>;
 @group(0) @binding(6) var<storage, read> constants: array<f32, 2>;
-@group(0) @binding(7) var<uniform> params: Loops;
+@group(0) @binding(7) var<storage, read> constants_int: array<i32, 2>;
+@group(0) @binding(8) var<uniform> params: Loops;
 
 fn apply(x: f32, a: f32, b: f32) -> f32 {
   switch (FN) {
@@ -59,18 +61,26 @@ fn apply(x: f32, a: f32, b: f32) -> f32 {
 
 fn apply_int(x: i32, a: f32, b: f32) -> i32 {
   switch (FN) {
-    case 1u: { return abs(x); }
+    case 1u: { return select(abs(x), x, UNSIGNED); }
     case 16u: { return -x; }
-    case 18u: { return max(0, x); }
+    case 18u: { return select(max(0, x), x, UNSIGNED); }
     case 21u: {
-      if (f32(x) < -a) { return i32(f32(x) + b); }
-      if (f32(x) > a) { return i32(f32(x) - b); }
+      let v = select(f32(x), f32(bitcast<u32>(x)), UNSIGNED);
+      if (v < -a) { return x + i32(b); }
+      if (v > a) { return x - i32(b); }
       return 0;
     }
-    case 23u: { return sign(x); }
-    case 32u: { return min(max(x, i32(clamp(a, -2147483648.0, 2147483520.0))), i32(clamp(b, -2147483648.0, 2147483520.0))); }
+    case 23u: { return select(sign(x), select(0, 1, x != 0), UNSIGNED); }
+    case 32u: {
+      let low = constants_int[0];
+      let high = constants_int[1];
+      if (UNSIGNED) { return bitcast<i32>(min(max(bitcast<u32>(x), bitcast<u32>(low)), bitcast<u32>(high))); }
+      return min(max(x, low), high);
+    }
     case 33u: { return select(0, 1, x == 0); } // Not
     case 34u: { return select(0, 1, x != 0); } // Cast to bool
+    case 35u: { return x & 255; } // Cast to u8: what does not fit wraps
+    case 36u: { return (x << 24u) >> 24u; } // Cast to i8
     default: { return x; }
   }
 }
@@ -113,7 +123,14 @@ fn main_to_int(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: 
   if (i >= params.count) { return; }
   let at = loop_offsets(i);
   let x = source[at.x];
-  if (FN == 34u) { dest_int[at.y] = select(0, 1, x != 0.0); } else { dest_int[at.y] = i32(clamp(x, -2147483648.0, 2147483520.0)); }
+  if (FN == 34u) {
+    dest_int[at.y] = select(0, 1, x != 0.0);
+  } else if (UNSIGNED) {
+    dest_int[at.y] = bitcast<i32>(u32(clamp(x, 0.0, 4294967040.0)));
+  } else {
+    let whole = i32(clamp(x, -2147483648.0, 2147483520.0));
+    dest_int[at.y] = select(select(whole, whole & 255, FN == 35u), (whole << 24u) >> 24u, FN == 36u);
+  }
 }
 
 @compute @workgroup_size(64)
@@ -121,5 +138,6 @@ fn main_to_float(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n
   let i = thread(g, n, l.x);
   if (i >= params.count) { return; }
   let at = loop_offsets(i);
-  dest[at.y] = f32(source_int[at.x]);
+  let x = source_int[at.x];
+  dest[at.y] = select(f32(x), f32(bitcast<u32>(x)), UNSIGNED);
 }

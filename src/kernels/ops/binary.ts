@@ -3,7 +3,8 @@ import { broadcastStrides } from "../../tensor/shape.ts";
 import type { LowerContext, Lowering, View } from "../lowering.ts";
 import { copyView } from "./movement.ts";
 import { eight, loopsOf, rankSpec, simplifyLoops, visits, wrapped } from "./movement-loops.ts";
-import { quadLoops } from "./unary.ts";
+import { quadLoops } from "./quads.ts";
+import { imageQuads } from "./vectors.ts";
 
 const workgroup = 64;
 
@@ -52,11 +53,13 @@ export function emitBinary(
 ): void {
   const left = spread(a ?? y, y);
   const right = spread(b, y);
-  const loops = simplifyLoops(loopsOf(y.shape, left.strides, right.strides, y.strides));
-  if (visits(loops) === 0) return;
+  const along = loopsOf(y.shape, left.strides, right.strides, y.strides);
+  if (visits(along) === 0) return;
   const floats = b.word === "f32";
-  const quads = a && floats && y.word === "f32" ? quadLoops(loops, [left, right, y]) : undefined;
-  const used = quads ?? loops;
+  const views = [left, right, y];
+  const quads =
+    a && floats && y.word === "f32" ? quadLoops(along, views, undefined, imageQuads(views)) : undefined;
+  const used = quads ?? simplifyLoops(along);
   const unit = quads ? 4 : 1;
   const count = visits(used);
   const suffix = quads ? "4" : floats ? "" : "_int";

@@ -3,6 +3,7 @@ import { poolGeometry } from "../../graph/ops/support/window.ts";
 import { sizeOf } from "../../tensor/shape.ts";
 import type { LowerContext, Lowering, View } from "../lowering.ts";
 import { opContext } from "./movement-context.ts";
+import { imageQuads } from "./vectors.ts";
 
 const workgroup = 64;
 
@@ -18,15 +19,6 @@ function four(values: readonly number[], fill: number, last: number): number[] {
   return [...new Array<number>(3 - values.length).fill(fill), ...values, last];
 }
 
-const fourths = (n: number): boolean => n % 4 === 0;
-
-/** May four images be taken at once: batch innermost, every other step in fours? */
-function quads(views: readonly View[]): boolean {
-  return views.every(
-    (v) => v.shape[0]! > 1 && v.strides[0] === 1 && fourths(v.offset) && v.strides.slice(1).every(fourths),
-  );
-}
-
 const pool: Lowering = {
   ops: ["MaxPool", "AveragePool", "LpPool"],
   layout: "any",
@@ -38,7 +30,7 @@ const pool: Lowering = {
     const g = poolGeometry(opContext(context));
     const a = attributesOf(context.node);
     const floats = x.word === "f32";
-    const vec4 = floats && !indices && quads([x, y]);
+    const vec4 = floats && !indices && imageQuads([x, y]);
     const unit = vec4 ? 4 : 1;
     const batch = vec4 ? Math.ceil(g.batch / 4) : g.batch;
     const count = batch * g.channels * sizeOf(g.outSpatial);

@@ -1,9 +1,11 @@
 import { type Attributes, attributesOf } from "../../graph/op.ts";
 import { castTarget } from "../../graph/ops/cast.ts";
 import { clipBounds } from "../../graph/ops/clip.ts";
-import type { LowerContext, Lowering, View } from "../lowering.ts";
+import type { LowerContext, Lowering, Operand } from "../lowering.ts";
 import { opContext } from "./movement-context.ts";
-import { eight, type Loop, loopsOf, rankSpec, simplifyLoops, visits, wrapped } from "./movement-loops.ts";
+import { eight, loopsOf, rankSpec, simplifyLoops, visits, wrapped } from "./movement-loops.ts";
+import { quadLoops } from "./quads.ts";
+import { imageQuads } from "./vectors.ts";
 
 const workgroup = 64;
 
@@ -38,7 +40,7 @@ const table: Readonly<Record<string, readonly [number | ((a: Attributes) => numb
   Relu: [18, none],
   Round: [19, none],
   Selu: [20, (a) => [a.float("alpha", 1.6732631921768188), a.float("gamma", 1.0507010221481323)]],
-  Shrink: [21, (a) => [a.float("lambd", 0.5), a.float("bias", 0)]],
+  Shrink: [21, (a) => [floatBelow(a.float("lambd", 0.5)), a.float("bias", 0)]],
   Sigmoid: [22, none],
   Sign: [23, none],
   Sin: [24, none],
@@ -48,7 +50,7 @@ const table: Readonly<Record<string, readonly [number | ((a: Attributes) => numb
   Swish: [28, alpha(1)],
   Tan: [29, none],
   Tanh: [30, none],
-  ThresholdedRelu: [31, alpha(1)],
+  ThresholdedRelu: [31, (a) => [floatBelow(a.float("alpha", 1)), 0]],
   Clip: [
     32,
     (_, c) => {
@@ -59,37 +61,46 @@ const table: Readonly<Record<string, readonly [number | ((a: Attributes) => numb
   Not: [33, none],
 };
 
-const fourths = (n: number): boolean => n % 4 === 0;
+/**
+ * The largest f32 not above a threshold: an f32 is above the one exactly when it is above the other, so that comparing in
+ * single precision decides as comparing in double precision does.
+ */
+function floatBelow(threshold: number): number {
+  const near = Math.fround(threshold);
+  if (near <= threshold) return near;
+  const bits = new Int32Array(Float32Array.of(near).buffer);
+  bits[0]! += near > 0 ? -1 : 1;
+  return new Float32Array(bits.buffer)[0]!;
+}
 
-/** The loops counted in vec4s, where the innermost is contiguous on every side and all else comes in fours. */
-export function quadLoops(loops: readonly Loop[], views: readonly View[]): Loop[] | undefined {
-  const inner = loops.at(-1);
-  if (
-    !inner ||
-    !fourths(inner.size) ||
-    inner.steps.some((s) => s !== 1) ||
-    views.some((v) => !fourths(v.offset))
-  ) {
-    return undefined;
-  }
-  if (!loops.slice(0, -1).every((l) => l.steps.every(fourths))) return undefined;
-  return loops.map((l, i) =>
-    i === loops.length - 1
-      ? { size: l.size / 4, steps: l.steps }
-      : { size: l.size, steps: l.steps.map((s) => s / 4) },
+/** The two parameters as the entry reads them: floats, for integers also as integers, for casts not at all. */
+function parameterBindings(
+  context: LowerContext,
+  entry: string,
+  parameters: readonly [number, number],
+): Record<string, Operand> {
+  if (entry.startsWith("main_to")) return {};
+  const floats = context.upload(`${context.node.name} parameters`, Float32Array.from(parameters));
+  if (entry !== "main_int") return { constants: floats };
+  const limits = context.inputs[0]!.word === "u32" ? [0, 2 ** 32 - 1] : [-(2 ** 31), 2 ** 31 - 1];
+  const whole = parameters.map((p) => Math.max(limits[0]!, Math.min(limits[1]!, Math.trunc(p))));
+  const integers = context.upload(
+    `${context.node.name} integers`,
+    Int32Array.from(whole, (v) => v | 0),
   );
+  return { constants: floats, constants_int: integers };
 }
 
 /** One pass of shaders/eltwise/unary.wgsl. */
 function emitUnary(context: LowerContext, code: number, parameters: readonly [number, number]): void {
   const x = context.inputs[0]!;
   const y = context.outputs[0]!;
-  const loops = simplifyLoops(loopsOf(y.shape, x.strides, y.strides));
-  if (visits(loops) === 0) return;
+  const along = loopsOf(y.shape, x.strides, y.strides);
+  if (visits(along) === 0) return;
   const fromFloat = x.word === "f32";
   const toFloat = y.word === "f32";
-  const quads = fromFloat && toFloat ? quadLoops(loops, [x, y]) : undefined;
-  const used = quads ?? loops;
+  const quads = fromFloat && toFloat ? quadLoops(along, [x, y], undefined, imageQuads([x, y])) : undefined;
+  const used = quads ?? simplifyLoops(along);
   const unit = quads ? 4 : 1;
   const count = visits(used);
   const entry = quads
@@ -107,11 +118,11 @@ function emitUnary(context: LowerContext, code: number, parameters: readonly [nu
     kernel: "eltwise/unary",
     entry,
     spec: rankSpec(used),
-    constants: { FN: code },
+    constants: { FN: code, UNSIGNED: x.word === "u32" || y.word === "u32" ? 1 : 0 },
     bindings: {
       [source]: x.operand,
       [dest]: y.operand,
-      constants: context.upload(`${context.node.name} parameters`, Float32Array.from(parameters)),
+      ...parameterBindings(context, entry, parameters),
     },
     params: {
       count,
@@ -140,7 +151,7 @@ const cast: Lowering = {
   layout: "any",
   lower(context) {
     const to = castTarget(opContext(context));
-    emitUnary(context, to === "bool" ? 34 : 0, [0, 0]);
+    emitUnary(context, to === "bool" ? 34 : to === "u8" ? 35 : to === "i8" ? 36 : 0, [0, 0]);
   },
 };
 
