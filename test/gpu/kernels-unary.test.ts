@@ -1,6 +1,6 @@
 import { tensor } from "../../src/tensor/host-tensor.ts";
-import { type Attributes } from "../support/evaluate-op.ts";
 import type { Tolerance } from "../support/close.ts";
+import type { Attributes } from "../support/evaluate-op.ts";
 import { exact, type KernelCase, kernelSuite, oddShapes, values } from "../support/kernel-cases.ts";
 
 const v = values(21);
@@ -23,7 +23,14 @@ interface Function {
   readonly at?: readonly number[];
 }
 
-const f = (op: string, low: number, high: number, tolerance: Tolerance, at: readonly number[] = [], attributes: Attributes = {}): Function => ({
+const f = (
+  op: string,
+  low: number,
+  high: number,
+  tolerance: Tolerance,
+  at: readonly number[] = [],
+  attributes: Attributes = {},
+): Function => ({
   op,
   low,
   high,
@@ -75,9 +82,13 @@ const functions: readonly Function[] = [
 ];
 
 const cases: KernelCase[] = functions.flatMap(({ op, low, high, attributes = {}, tolerance, at = [] }) => [
-  ...oddShapes.map((shape): KernelCase => ({ op, attributes, tolerance, inputs: [v.between(low, high, shape)] })),
+  ...oddShapes.map(
+    (shape): KernelCase => ({ op, attributes, tolerance, inputs: [v.between(low, high, shape)] }),
+  ),
   { op, name: "of a dense range", attributes, tolerance, inputs: [v.between(low, high, [1000])] },
-  ...(at.length > 0 ? [{ op, name: "of chosen values", attributes, tolerance, inputs: [tensor(at, [at.length])] }] : []),
+  ...(at.length > 0
+    ? [{ op, name: "of chosen values", attributes, tolerance, inputs: [tensor(at, [at.length])] }]
+    : []),
 ]);
 
 const scalar = (x: number) => tensor([x], []);
@@ -101,12 +112,20 @@ cases.push(
   {
     op: "Clip",
     name: "of large integers",
-    inputs: [tensor([2147483647, -2147483648, 16777217, 0], [4], "i32"), tensor([-16777219], [], "i32"), tensor([16777217], [], "i32")],
+    inputs: [
+      tensor([2147483647, -2147483648, 16777217, 0], [4], "i32"),
+      tensor([-16777219], [], "i32"),
+      tensor([16777217], [], "i32"),
+    ],
   },
   {
     op: "Clip",
     name: "of large unsigned integers",
-    inputs: [tensor([4294967295, 3000000001, 7, 0], [4], "u32"), tensor([5], [], "u32"), tensor([3000000000], [], "u32")],
+    inputs: [
+      tensor([4294967295, 3000000001, 7, 0], [4], "u32"),
+      tensor([5], [], "u32"),
+      tensor([3000000000], [], "u32"),
+    ],
   },
   { op: "Neg", name: "of i64", inputs: [tensor(BigInt64Array.of(5n, -7n), [2])] },
   { op: "Abs", name: "of u32", inputs: [tensor([4294967295, 0, 3], [3], "u32")] },
@@ -120,16 +139,33 @@ const codes = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7, bool: 9, f64: 11, u32: 12 
 for (const to of ["f32", "i32", "i64", "bool", "f64"] as const) {
   cases.push({ op: "Cast", name: `f32 to ${to}`, inputs: [floats], attributes: { to: codes[to] } });
   for (const from of ["i32", "i64", "u8", "i8", "bool", "u32"] as const) {
-    const x = from === "u32" ? v.ints(0, 99, [3, 5], "u32") : v.ints(0, from === "bool" ? 1 : 99, [3, 5], from);
+    const x =
+      from === "u32" ? v.ints(0, 99, [3, 5], "u32") : v.ints(0, from === "bool" ? 1 : 99, [3, 5], from);
     cases.push({ op: "Cast", name: `${from} to ${to}`, inputs: [x], attributes: { to: codes[to] } });
   }
 }
 cases.push(
-  { op: "Cast", name: "negative to u8", inputs: [tensor([-1, 300, 5], [3], "i32")], attributes: { to: codes.u8 } },
+  {
+    op: "Cast",
+    name: "negative to u8",
+    inputs: [tensor([-1, 300, 5], [3], "i32")],
+    attributes: { to: codes.u8 },
+  },
   { op: "Cast", name: "to i8", inputs: [tensor([-1, 300, 130], [3], "i32")], attributes: { to: codes.i8 } },
   { op: "Cast", name: "f32 to u8", inputs: [tensor([1.7, 255.2, 0], [3])], attributes: { to: codes.u8 } },
-  { op: "Cast", name: "f32 to u32", inputs: [tensor([1.7, 4000000000, 0], [3])], attributes: { to: codes.u32 } },
-  { op: "Cast", name: "large u32 to f32", inputs: [tensor([4294967295, 3000000000, 0], [3], "u32")], attributes: { to: codes.f32 }, tolerance: rounded },
+  {
+    op: "Cast",
+    name: "f32 to u32",
+    inputs: [tensor([1.7, 4000000000, 0], [3])],
+    attributes: { to: codes.u32 },
+  },
+  {
+    op: "Cast",
+    name: "large u32 to f32",
+    inputs: [tensor([4294967295, 3000000000, 0], [3], "u32")],
+    attributes: { to: codes.f32 },
+    tolerance: rounded,
+  },
   { op: "Cast", name: "i32 to u32", inputs: [tensor([-1, 5], [2], "i32")], attributes: { to: codes.u32 } },
 );
 
