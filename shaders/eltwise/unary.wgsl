@@ -22,7 +22,7 @@ fn apply(x: f32, a: f32, b: f32) -> f32 {
     case 1u: { return abs(x); }
     case 2u: { return ceil(x); }
     case 3u: { return max(0.0, x) + min(0.0, a * expm1_f32(x / a)); } // Celu
-    case 4u: { return cos(reduced_angle(x)); }
+    case 4u: { return cos_f32(x); }
     case 5u: { return select(x, a * expm1_f32(min(x, 0.0)), x < 0.0); } // Elu
     case 6u: { return erf_f32(x); }
     case 7u: { return exp(x); }
@@ -46,12 +46,12 @@ fn apply(x: f32, a: f32, b: f32) -> f32 {
     }
     case 22u: { return sigmoid_f32(x); }
     case 23u: { return sign(x); }
-    case 24u: { return sin(reduced_angle(x)); }
+    case 24u: { return sin_f32(x); }
     case 25u: { return softplus_f32(x); }
     case 26u: { return x / (1.0 + abs(x)); }
     case 27u: { return sqrt(x); }
     case 28u: { return x * sigmoid_f32(a * x); } // Swish
-    case 29u: { let r = reduced_angle(x); return sin(r) / cos(r); }
+    case 29u: { return sin_f32(x) / cos_f32(x); }
     case 30u: { return tanh_f32(x); }
     case 31u: { return select(0.0, x, x > a); } // ThresholdedRelu
     case 32u: { return min(max(x, a), b); } // Clip

@@ -62,10 +62,36 @@ fn expm1_f32(x: f32) -> f32 {
   return exp(x) - 1.0;
 }
 
-// x minus the nearest multiple of 2 pi, in three parts of pi (Cody and Waite), so that large arguments keep their digits.
-fn reduced_angle(x: f32) -> f32 {
-  let n = round(x * 0.15915494309189535);
-  return fma(-n, 3.019915981956753e-07, fma(-n, 0.0019350051879882812, fma(-n, 6.28125, x)));
+// sin and cos of drivers may be off by 2^-11 and lose large arguments. Here the nearest multiple of pi / 2 is taken away in
+// three parts (Cody and Waite), and the polynomials are those of Moshier's Cephes library for f32.
+struct Angle { rest: f32, quadrant: i32 }
+
+fn reduced_angle(x: f32) -> Angle {
+  let n = round(x * 0.6366197723675814);
+  let rest = fma(-n, 7.54978995489188216e-8, fma(-n, 4.837512969970703125e-4, fma(-n, 1.5703125, x)));
+  return Angle(rest, i32(n) & 3);
+}
+
+fn sin_part(r: f32) -> f32 {
+  let z = r * r;
+  return fma(r * z, fma(z, fma(z, -1.9515295891e-4, 8.3321608736e-3), -1.6666654611e-1), r);
+}
+
+fn cos_part(r: f32) -> f32 {
+  let z = r * r;
+  return fma(z * z, fma(z, fma(z, 2.443315711809948e-5, -1.388731625493765e-3), 4.166664568298827e-2), 1.0 - 0.5 * z);
+}
+
+fn sin_f32(x: f32) -> f32 {
+  let a = reduced_angle(x);
+  let v = select(sin_part(a.rest), cos_part(a.rest), (a.quadrant & 1) == 1);
+  return select(v, -v, a.quadrant >= 2);
+}
+
+fn cos_f32(x: f32) -> f32 {
+  let a = reduced_angle(x);
+  let v = select(cos_part(a.rest), sin_part(a.rest), (a.quadrant & 1) == 1);
+  return select(v, -v, a.quadrant == 1 || a.quadrant == 2);
 }
 
 // Powers as IEEE has them: WGSL's pow is undefined for a negative base.

@@ -26,17 +26,19 @@ export interface Values {
   /** Uniform values in [low, high). */
   between(low: number, high: number, shape: Shape): HostTensor;
   /** Whole numbers in [low, high]. */
-  ints(low: number, high: number, shape: Shape, dtype?: "i32" | "u32" | "i64" | "bool" | "u8" | "i8"): HostTensor;
+  ints(
+    low: number,
+    high: number,
+    shape: Shape,
+    dtype?: "i32" | "u32" | "i64" | "bool" | "u8" | "i8",
+  ): HostTensor;
 }
 
 /** Seeded random operands. */
 export function values(seed: number): Values {
   const random = seeded(seed);
   const fill = (shape: Shape, of: () => number): HostTensor =>
-    tensor(
-      Float32Array.from({ length: sizeOf(shape) }, of),
-      shape,
-    );
+    tensor(Float32Array.from({ length: sizeOf(shape) }, of), shape);
   return {
     random,
     normal: (shape, scale = 1) => fill(shape, () => random.normal() * scale),
@@ -63,7 +65,9 @@ export function kernelSuite(name: string, cases: readonly KernelCase[]): Test {
       for (const c of cases.filter((each) => each.op === op)) {
         const expected = evaluateOp(op, c.inputs, c.attributes, c.outputs);
         const shapes = c.inputs.map((t) => (t ? showShape(t.shape) : "-")).join(" ");
-        for (const layout of lowering.layout === "any" ? (["rows", "columns"] as const) : (["rows"] as const)) {
+        for (const layout of lowering.layout === "any"
+          ? (["rows", "columns"] as const)
+          : (["rows"] as const)) {
           const actual = await runLowering(gpu, lowering, c, layout);
           for (const [i, e] of expected.entries()) {
             const what = `${op} ${c.name ?? shapes} in ${layout}, output ${i}`;
@@ -77,4 +81,15 @@ export function kernelSuite(name: string, cases: readonly KernelCase[]): Test {
 }
 
 /** Shapes that leave tails: empty, single, odd, long, of every rank. */
-export const oddShapes: readonly Shape[] = [[], [0], [1], [7], [129], [3, 5], [5, 0, 3], [1, 3, 5, 7], [6, 3, 4, 5], [2, 3, 2, 3, 2]];
+export const oddShapes: readonly Shape[] = [
+  [],
+  [0],
+  [1],
+  [7],
+  [129],
+  [3, 5],
+  [5, 0, 3],
+  [1, 3, 5, 7],
+  [6, 3, 4, 5],
+  [2, 3, 2, 3, 2],
+];

@@ -25,11 +25,13 @@ const fourths = (n: number): boolean => n % 4 === 0;
 
 /**
  * May four images be taken at once? Only where the batch is innermost and every other step comes in fours: that is the
- * columns layout, whose batch is rounded up to whole vec4s, so the last vec4 may run over its end.
+ * columns layout, whose batch is rounded up to whole vec4s, so the last vec4 may run over its end. A view in rows has no
+ * such padding, whatever its strides.
  */
 export const imageQuads = (views: readonly View[]): boolean =>
   views.every(
-    ({ shape, strides, offset }) =>
+    ({ shape, strides, offset, rows }) =>
+      !rows &&
       shape.length >= 2 &&
       shape[0]! > 1 &&
       strides[0] === 1 &&
