@@ -42,7 +42,7 @@ export function foldBatchNormalization(graph: Graph, variables: ReadonlySet<stri
   for (const norm of graph.nodes) {
     if (norm.op !== "BatchNormalization" || trains(norm)) continue;
     const conv = producer.get(norm.inputs[0]!);
-    if (!conv || conv.op !== "Conv" || readers.get(norm.inputs[0]!) !== 1) continue;
+    if (conv?.op !== "Conv" || readers.get(norm.inputs[0]!) !== 1) continue;
     const weight = constant(conv.inputs[1]);
     const bias = constant(conv.inputs[2]);
     const parameters = norm.inputs.slice(1, 5).map(constant);

@@ -122,4 +122,6 @@ const cases: KernelCase[] = [
   { op: "Softmax", name: "large numbers", inputs: [tensor([1e4, 1e4 + 1, -1e4], [1, 3])], tolerance: near },
 ];
 
-kernelSuite("normalisation kernels", cases).run();
+const kernels = kernelSuite("normalisation kernels", cases);
+
+kernels.run();

@@ -49,4 +49,6 @@ const cases = windows.flatMap(([shape, attributes], i): KernelCase[] => {
   ];
 });
 
-kernelSuite("pooling kernels", cases).run();
+const kernels = kernelSuite("pooling kernels", cases);
+
+kernels.run();

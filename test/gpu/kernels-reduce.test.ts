@@ -82,4 +82,6 @@ const others: KernelCase[] = [
   ),
 ];
 
-kernelSuite("reduction kernels", [...floats, ...others]).run();
+const kernels = kernelSuite("reduction kernels", [...floats, ...others]);
+
+kernels.run();

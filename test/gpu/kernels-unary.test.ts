@@ -169,4 +169,6 @@ cases.push(
   { op: "Cast", name: "i32 to u32", inputs: [tensor([-1, 5], [2], "i32")], attributes: { to: codes.u32 } },
 );
 
-kernelSuite("unary kernels", cases).run();
+const kernels = kernelSuite("unary kernels", cases);
+
+kernels.run();

@@ -63,7 +63,7 @@ test(`no file is longer than ${MOST_LINES} lines`, () => {
 test("every suite is run: one without .run() passes in silence", () => {
   const bad = filesBelow(ROOT, "test", ".test.ts").filter((file) => {
     const text = readFileSync(join(ROOT, file), "utf8");
-    const made = [...text.matchAll(/const (\w+) = suite\b/g)].map((m) => m[1]!);
+    const made = [...text.matchAll(/const (\w+) = (?:suite|kernelSuite)\b/g)].map((m) => m[1]!);
     return made.length === 0 || made.some((name) => !new RegExp(`^\\s*${name}\\.run\\(\\);`, "m").test(text));
   });
   assert.equal(bad, []);
