@@ -38,8 +38,9 @@ export { type PruneRecord, parseRecord } from "./prune/record.ts";
 export { replay } from "./prune/replay.ts";
 // --- Session -> report
 export { type Comparison, compareModels } from "./report/compare.ts";
-export { type CompileOptions, compile } from "./run/compile.ts";
+export { compile } from "./run/compile.ts";
 export { type Evaluation, evaluate } from "./run/evaluate.ts";
+export type { CompileOptions } from "./run/options.ts";
 export { runReference } from "./run/reference.ts";
 export type { Session, StepTime } from "./run/session.ts";
 export type { DType, HostArray } from "./tensor/dtype.ts";

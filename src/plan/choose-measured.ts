@@ -1,7 +1,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Choice, densityOf, formatsFor, layerPlan, weightOf } from "./choose.ts";
+import type { ColumnsPlace } from "./columns-place.ts";
 import { type AdapterKind, type Ranked, rank } from "./estimate.ts";
-import type { ColumnsPlace } from "./lower.ts";
 import { measureCandidates } from "./measure.ts";
 import type { Candidate } from "./plan.ts";
 

@@ -9,8 +9,8 @@ import {
   packFor,
   type Variant,
 } from "../kernels/columns/variants.ts";
+import type { ColumnsPlace } from "./columns-place.ts";
 import { type AdapterKind, type Ranked, rank } from "./estimate.ts";
-import type { ColumnsPlace } from "./lower.ts";
 import type { Candidate, LayerPlan, Plan } from "./plan.ts";
 import type { ColumnsStep } from "./program.ts";
 

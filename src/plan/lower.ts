@@ -1,7 +1,7 @@
 import { internal } from "../errors.ts";
 import type { Node } from "../graph/graph.ts";
 import { densePointers, scaled } from "../kernels/columns/pack.ts";
-import { type ColumnsProblem, columnsParams } from "../kernels/columns/problem.ts";
+import { columnsParams } from "../kernels/columns/problem.ts";
 import { groupsOf, packFor } from "../kernels/columns/variants.ts";
 import { hasHalo, type Layout, layoutKey, place, rowsLayout, viewOf } from "../kernels/layout.ts";
 import type { Dispatch, Operand, View } from "../kernels/lowering.ts";
@@ -10,7 +10,7 @@ import { copyView } from "../kernels/ops/movement.ts";
 import { wordOf } from "../kernels/words.ts";
 import type { HostArray } from "../tensor/dtype.ts";
 import type { Choice } from "./choose.ts";
-import { problemOf } from "./columns-problem.ts";
+import type { ColumnsPlace } from "./columns-place.ts";
 import type { Layouts } from "./layouts.ts";
 import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
 
@@ -44,38 +44,6 @@ export interface Lowered {
 const reshaping = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"]);
 
 const keyOf = (value: string, layout: Layout): string => `${layoutKey(layout)} ${value}`;
-
-export interface ColumnsPlace {
-  readonly step: ColumnsStep;
-  readonly problem: ColumnsProblem;
-  /** Words of the buffers a candidate is measured with. */
-  readonly words: { readonly x: number; readonly y: number; readonly residual: number };
-}
-
-/** The columns problem of every columns step, known as soon as layouts are. */
-export function columnsPlaces(program: Program, layouts: Layouts): Map<Step, ColumnsPlace> {
-  const places = new Map<Step, ColumnsPlace>();
-  for (const step of program.steps) {
-    if (step.kind !== "columns") continue;
-    const at = (value: string): { view: View; words: number } => {
-      const layout = layouts.wanted(step, value);
-      const type = program.types.get(value)!;
-      const view = viewOf({ kind: "value", name: value }, wordOf(type.dtype), type.shape, layout);
-      return { view, words: place(type.shape, layout).words };
-    };
-    const x = at(step.input);
-    const out = program.types.get(step.output)!;
-    const layout = layouts.of(step.output);
-    const y = viewOf({ kind: "value", name: step.output }, "f32", out.shape, layout);
-    const residual = step.residual === undefined ? undefined : at(step.residual);
-    places.set(step, {
-      step,
-      problem: problemOf(step, x.view, y, residual?.view),
-      words: { x: x.words, y: place(out.shape, layout).words, residual: residual?.words ?? 0 },
-    });
-  }
-  return places;
-}
 
 /** Lowers every step in order, inserting layout changes where a reader wants another layout than the producer's. */
 export function lowerProgram(

@@ -8,8 +8,8 @@ import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import { type ColumnsProblem, columnsParams } from "../kernels/columns/problem.ts";
 import { groupsOf, packFor } from "../kernels/columns/variants.ts";
 import { seeded } from "../tensor/random.ts";
+import type { ColumnsPlace } from "./columns-place.ts";
 import type { Ranked } from "./estimate.ts";
-import type { ColumnsPlace } from "./lower.ts";
 import type { Candidate } from "./plan.ts";
 
 /** Outputs of a layer that every candidate is checked on, at least, before it is timed. */

@@ -13,9 +13,8 @@ export function planSummary(row: Pick<CompareRow, "plan">): string {
   return [...counts].map(([format, n]) => `${n} ${format}`).join(", ");
 }
 
-/** The comparison as a table: milliseconds first among the measures, then what is merely counted. */
-export function comparisonTable(result: Comparison): string {
-  const { rows, batch } = result;
+/** Head and rows of a comparison: milliseconds first among the measures, then what is merely counted. */
+export function comparisonRows({ rows, batch }: Comparison): { head: string[]; rows: string[][] } {
   const head = [
     "model",
     "top-1",
@@ -38,16 +37,28 @@ export function comparisonTable(result: Comparison): string {
     bytes(r.bytes),
     planSummary(r),
   ]);
-  const images = rows[0]?.images ?? 0;
+  return { head, rows: body };
+}
+
+/** What a reader must know to judge the numbers, and what did not pay. */
+export function comparisonNotes(result: Comparison): string[] {
+  const { rows } = result;
+  const worst = Math.max(...rows.map((r) => r.maxError)).toExponential(1);
   const notes = [
-    environmentLine(result.environment),
+    `${environmentLine(result.environment)}.`,
     `Median (10th-90th percentile) of ${result.rounds} interleaved rounds; speed-up is the first model's time over this one's, round by round.`,
-    `Accuracy on ${images} images; every model checked against the double-precision reference (largest relative error ${Math.max(...rows.map((r) => r.maxError)).toExponential(1)}).`,
+    `Accuracy on ${rows[0]?.images ?? 0} images; every model checked against the double-precision reference (largest relative error ${worst}).`,
   ];
   const slower = rows.filter((r) => r.speedup.p90 < 1).map((r) => r.name);
   if (slower.length > 0)
     notes.push(`Slower than the first model: ${slower.join(", ")}. Pruning does not pay there.`);
-  return [textTable(head, body), ...notes].join("\n");
+  return notes;
+}
+
+/** The comparison as a table for a terminal, with its notes below. */
+export function comparisonTable(result: Comparison): string {
+  const { head, rows } = comparisonRows(result);
+  return [textTable(head, rows), ...comparisonNotes(result)].join("\n");
 }
 
 /** Format and kernel of every layer of every model. */

@@ -2,51 +2,20 @@ import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import { requiredValues } from "../graph/infer.ts";
-import type { TensorType } from "../graph/op.ts";
-import { type Choice, chooseEstimated, chooseForced, chooseStored, type Forced } from "../plan/choose.ts";
+import { type Choice, chooseEstimated, chooseForced, chooseStored } from "../plan/choose.ts";
 import { chooseMeasured, type DenseCache } from "../plan/choose-measured.ts";
+import { columnsPlaces } from "../plan/columns-place.ts";
 import type { AdapterKind } from "../plan/estimate.ts";
 import { assignLayouts } from "../plan/layouts.ts";
-import { columnsPlaces, lowerProgram } from "../plan/lower.ts";
+import { lowerProgram } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Step } from "../plan/program.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
-import { buildDeviceProgram, type DeviceProgram } from "./device-program.ts";
+import { buildDeviceProgram } from "./device-program.ts";
+import type { CompileOptions, Specialised } from "./options.ts";
 import { makeSession, type Session } from "./session.ts";
-
-export interface CompileOptions {
-  /**
-   * How each layer's format and kernel are chosen: "estimated" (default; no timing), "measured" (times the candidates on
-   * this adapter), "dense", "csr" or "block" (that format wherever it applies), or a saved Plan.
-   */
-  readonly plan?: "measured" | "estimated" | Forced | Plan;
-  /** Shapes of inputs whose dimensions the graph leaves open. */
-  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
-  /** What open first dimensions become; 1 unless said. */
-  readonly batch?: number;
-  /** Record a timestamp per dispatch; `session.profile()` then tells where the time went. */
-  readonly profile?: boolean;
-  /** Weights that may be rewritten between runs with `session.write`. */
-  readonly variables?: readonly string[];
-  /** Told about long work: layers measured so far. */
-  readonly onProgress?: (done: number, total: number, what: string) => void;
-}
-
-/** Everything that running one set of input shapes needs. */
-export interface Specialised {
-  readonly device: DeviceProgram;
-  readonly plan: Plan;
-  readonly layers: readonly {
-    readonly name: string;
-    readonly op: string;
-    readonly fused: readonly string[];
-  }[];
-  readonly outputs: ReadonlyMap<string, TensorType>;
-  /** Outputs that do not depend on any input. */
-  readonly constantOutputs: ReadonlyMap<string, HostTensor>;
-}
 
 /**
  * Compiles a graph for a device: shapes, fusion, layouts, plan, memory, pipelines. Afterwards `run` allocates and compiles

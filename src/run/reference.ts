@@ -1,10 +1,10 @@
 import { InputError, printable } from "../errors.ts";
 import { contextOf, evaluate, opOf } from "../graph/evaluate.ts";
-import type { Graph, GraphValue } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { TensorType } from "../graph/op.ts";
 import { widened } from "../graph/ops/support/doubles.ts";
 import { getNumber, type HostTensor } from "../tensor/host-tensor.ts";
-import { showShape, sizeOf } from "../tensor/shape.ts";
+import { checkTensor } from "./inputs.ts";
 
 /**
  * The oracle: the whole graph on the CPU in double precision, node by node, masks applied. Floats of any width come back as
@@ -33,8 +33,9 @@ export function runReference(
   }
   for (const input of graph.inputs) {
     const given = inputs[input.name];
-    checkInput(input, given);
-    set(input.name, given!, { dtype: input.dtype, shape: given!.shape });
+    if (!given) throw new InputError(`input "${printable(input.name)}" is missing.`);
+    checkTensor(input, given);
+    set(input.name, given, { dtype: input.dtype, shape: given.shape });
   }
   const lastReader = new Map<string, number>();
   for (const [i, node] of graph.nodes.entries()) for (const name of node.inputs) lastReader.set(name, i);
@@ -60,19 +61,4 @@ function masked(weight: HostTensor, mask: HostTensor | undefined): HostTensor {
     getNumber(mask.data, i) === 0 ? 0 : getNumber(weight.data, i),
   );
   return { dtype: "f64", shape: weight.shape, data };
-}
-
-function checkInput(input: GraphValue, given: HostTensor | undefined): void {
-  const name = printable(input.name);
-  if (!given) throw new InputError(`input "${name}" is missing.`);
-  const fits =
-    given.dtype === input.dtype &&
-    given.shape.length === input.shape.length &&
-    given.shape.every((d, i) => input.shape[i] === null || input.shape[i] === d) &&
-    given.data.length === sizeOf(given.shape);
-  if (!fits) {
-    throw new InputError(
-      `input "${name}" is ${given.dtype} ${showShape(given.shape)} with ${given.data.length} elements, but the graph declares ${input.dtype} ${showShape(input.shape)}.`,
-    );
-  }
 }

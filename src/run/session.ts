@@ -6,7 +6,8 @@ import { fromWords, toWords } from "../kernels/words.ts";
 import { describePlan, type Plan } from "../plan/plan.ts";
 import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../tensor/shape.ts";
-import type { CompileOptions, Specialised } from "./compile.ts";
+import { checkDeclared, checkTensor } from "./inputs.ts";
+import type { CompileOptions, Specialised } from "./options.ts";
 import { runReference } from "./reference.ts";
 import { compareOutputs, type Verification } from "./verify.ts";
 
@@ -285,31 +286,4 @@ export function makeSession(
     dispose,
     [Symbol.dispose]: dispose,
   };
-}
-
-function checkTensor(input: GraphValue, given: HostTensor): void {
-  const name = printable(input.name);
-  if (!given || !Array.isArray(given.shape) || given.data === undefined) {
-    throw new InputError(`input "${name}" is not a tensor. Make one with tensor(data, shape).`);
-  }
-  if (given.dtype !== input.dtype) {
-    throw new InputError(`input "${name}" is ${given.dtype}, but the graph declares ${input.dtype}.`);
-  }
-  checkDeclared(input, given.shape);
-  if (given.data.length !== sizeOf(given.shape)) {
-    throw new InputError(
-      `input "${name}" has ${given.data.length} elements, but shape ${showShape(given.shape)} needs ${sizeOf(given.shape)}.`,
-    );
-  }
-}
-
-function checkDeclared(input: GraphValue, shape: Shape): void {
-  const fits =
-    shape.length === input.shape.length &&
-    shape.every((d, i) => input.shape[i] === null || input.shape[i] === d);
-  if (!fits || shape.some((d) => !Number.isSafeInteger(d) || d < 0)) {
-    throw new InputError(
-      `input "${printable(input.name)}" has shape ${showShape(shape)}, but the graph declares ${showShape(input.shape)}.`,
-    );
-  }
 }

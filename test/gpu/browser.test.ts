@@ -3,9 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { preprocess } from "../../src/data/dataset.ts";
+import { glyphs } from "../../src/data/glyphs.ts";
+import { openGpuInNode } from "../../src/gpu/dawn.ts";
 import { runCommand } from "../../src/gpu/driver/command.ts";
+import { buildNet } from "../../src/nets/build-net.ts";
+import { prune } from "../../src/prune/prune.ts";
+import { compile } from "../../src/run/compile.ts";
+import { toNumbers } from "../../src/tensor/host-tensor.ts";
 import { type BrowserPage, findChromium, openPage } from "../support/browser.ts";
 import { ROOT } from "../support/child.ts";
+import { readmeExample } from "../support/readme.ts";
 import { skip } from "../support/skip.ts";
 
 /** What the page imports: the library's own names, untyped here because the page is another world. */
@@ -91,5 +99,33 @@ pageTest("a pruned model runs on the browser's GPU and equals the reference", as
   assert.ok(scale > 0 && worst <= 1e-5 * scale, `off by ${worst} at a scale of ${scale}`);
   assert.equal(open.complaints, []);
 });
+
+pageTest("the README's example runs as written and gives the same logits as in Node", async (open) => {
+  const example = readmeExample().replace('from "secateur"', 'from "/index.js"');
+  const content = `${example.replace("sparse.dispose();", "globalThis.answer = Array.from(logits.data); sparse.dispose();")}`;
+  await open.page.addScriptTag({ type: "module", content: `${content}\nglobalThis.done = true;` });
+  await open.page.waitForFunction(() => "done" in globalThis, undefined, { timeout: 120_000 });
+  const answer = await open.page.evaluate(() => (globalThis as unknown as { answer: number[] }).answer);
+  const expected = await inNode();
+  assert.is(answer.length, expected.length);
+  for (const [i, value] of expected.entries()) {
+    const close = Math.abs(value - answer[i]!) <= 1e-4 * (1 + Math.abs(value));
+    assert.ok(close, `logit ${i}: ${answer[i]} in the page, ${value} in Node`);
+  }
+  assert.equal(open.complaints, []);
+});
+
+/** The logits of the README's example, computed here. */
+async function inNode(): Promise<number[]> {
+  const gpu = await openGpuInNode({});
+  const options = { method: "magnitude", granularity: "block8x1", sparsity: 0.8 };
+  const { graph } = await prune(buildNet("glyphnet"), options);
+  const session = await compile(gpu, graph, { batch: 32 });
+  const image = preprocess(glyphs("test", 32, 1), 0, 32, { scale: 1 / 256, mean: [0], std: [1] });
+  const { logits } = await session.run({ image });
+  session.dispose();
+  gpu.dispose();
+  return toNumbers(logits!);
+}
 
 test.run();

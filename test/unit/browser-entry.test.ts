@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { build } from "esbuild";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { ROOT } from "../support/child.ts";
@@ -66,6 +67,22 @@ test("webgpu is imported by one file only, and so is wgsl_reflect", () => {
     );
   assert.equal(importers(/^webgpu$/), ["src/gpu/dawn.ts"]);
   assert.equal(importers(/^wgsl_reflect/), ["src/shader/reflect.ts"]);
+});
+
+test("its bundle holds neither Node nor Dawn", async () => {
+  const out = await build({
+    entryPoints: [join(ROOT, "src/index.ts")],
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "browser",
+    metafile: true,
+    logLevel: "error",
+  });
+  const inputs = Object.keys(out.metafile.inputs);
+  assert.ok(inputs.some((file) => file.endsWith("src/index.ts")));
+  assert.not(inputs.some((file) => file.includes("node_modules/webgpu/")));
+  assert.not(/["']node:/.test(out.outputFiles[0]!.text));
 });
 
 test.run();

@@ -1,0 +1,37 @@
+import type { TensorType } from "../graph/op.ts";
+import type { Forced } from "../plan/choose.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import type { DeviceProgram } from "./device-program.ts";
+
+export interface CompileOptions {
+  /**
+   * How each layer's format and kernel are chosen: "estimated" (default; no timing), "measured" (times the candidates on
+   * this adapter), "dense", "csr" or "block" (that format wherever it applies), or a saved Plan.
+   */
+  readonly plan?: "measured" | "estimated" | Forced | Plan;
+  /** Shapes of inputs whose dimensions the graph leaves open. */
+  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  /** What open first dimensions become; 1 unless said. */
+  readonly batch?: number;
+  /** Record a timestamp per dispatch; `session.profile()` then tells where the time went. */
+  readonly profile?: boolean;
+  /** Weights that may be rewritten between runs with `session.write`. */
+  readonly variables?: readonly string[];
+  /** Told about long work: layers measured so far. */
+  readonly onProgress?: (done: number, total: number, what: string) => void;
+}
+
+/** Everything that running one set of input shapes needs. */
+export interface Specialised {
+  readonly device: DeviceProgram;
+  readonly plan: Plan;
+  readonly layers: readonly {
+    readonly name: string;
+    readonly op: string;
+    readonly fused: readonly string[];
+  }[];
+  readonly outputs: ReadonlyMap<string, TensorType>;
+  /** Outputs that do not depend on any input. */
+  readonly constantOutputs: ReadonlyMap<string, HostTensor>;
+}
