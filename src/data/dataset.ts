@@ -1,6 +1,7 @@
 import { InputError } from "../errors.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
+import { wholeNumber } from "../tensor/shape.ts";
 
 /** Labelled images as bytes: `images` holds length × C × H × W values, image by image, channel by channel, row by row. */
 export interface Dataset {
@@ -13,9 +14,11 @@ export interface Dataset {
   readonly length: number;
 }
 
-/** The first `limit` images. */
+/** The first `limit` images; all of them where there are fewer or no limit is given. Throws E_INPUT for a limit that is no whole number. */
 export function firstImages(dataset: Dataset, limit: number | undefined): Dataset {
-  if (limit === undefined || limit >= dataset.length) return dataset;
+  if (limit === undefined) return dataset;
+  wholeNumber(limit, "limit of images");
+  if (limit >= dataset.length) return dataset;
   const each = dataset.shape[0] * dataset.shape[1] * dataset.shape[2];
   return {
     ...dataset,

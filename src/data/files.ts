@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { FileError, InputError, printable } from "../errors.ts";
+import { wholeNumber } from "../tensor/shape.ts";
 import { type Dataset, firstImages } from "./dataset.ts";
 import { parseCifar10, parseDigits, parseMnist } from "./formats.ts";
 import { glyphs } from "./glyphs.ts";
@@ -22,9 +23,12 @@ export async function openData(
   split: Split,
   options: { readonly limit?: number } = {},
 ): Promise<Dataset> {
+  if (split !== "train" && split !== "test")
+    throw new InputError(`split is "${printable(String(split))}"; it is "train" or "test".`);
   const at = spec.indexOf(":");
   const kind = at < 0 ? spec : spec.slice(0, at);
   const place = at < 0 ? "" : spec.slice(at + 1);
+  if (options.limit !== undefined) wholeNumber(options.limit, "limit of images");
   if (kind === "glyphs" && at < 0) return glyphs(split, options.limit ?? glyphCounts[split], 1);
   if (place === "" || !["mnist", "cifar10", "digits"].includes(kind)) {
     throw new InputError(
@@ -36,8 +40,12 @@ export async function openData(
 
 function load(kind: string, place: string, split: Split): Dataset {
   if (kind === "digits") return parseDigits(unpacked(place), place);
-  if (kind === "cifar10")
-    return parseCifar10(place.split(",").map((file) => ({ bytes: unpacked(file), file })));
+  if (kind === "cifar10") {
+    const files = place.split(",");
+    if (files.includes(""))
+      throw new InputError(`data "${printable(`cifar10:${place}`)}" names an empty file between its commas.`);
+    return parseCifar10(files.map((file) => ({ bytes: unpacked(file), file })));
+  }
   const prefix = split === "train" ? "train" : "t10k";
   const images = either(place, `${prefix}-images-idx3-ubyte`);
   const labels = either(place, `${prefix}-labels-idx1-ubyte`);
@@ -60,18 +68,45 @@ function unpacked(file: string): Uint8Array {
   } catch (cause) {
     throw new FileError(
       "E_IO",
-      `cannot read ${printable(file)}: ${cause instanceof Error ? cause.message : String(cause)}.`,
-      { file },
+      `cannot read ${printable(file)}: ${reason(cause)}.`,
+      { file: printable(file) },
+      { cause },
     );
   }
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
     return gunzipSync(bytes, { maxOutputLength: maxUnpacked });
   } catch (cause) {
-    throw new FileError(
-      "E_TRUNCATED",
-      `${printable(file)} is a damaged gzip file: ${cause instanceof Error ? cause.message : String(cause)}.`,
-      { file, offset: 0 },
-    );
+    throw gzipFault(file, bytes.length, cause);
   }
 }
+
+/** What is wrong with a gzip file. zlib tells where only when the file ends too early. */
+function gzipFault(file: string, length: number, cause: unknown): FileError {
+  const name = printable(file);
+  switch (cause instanceof Error && "code" in cause ? cause.code : "") {
+    case "Z_BUF_ERROR":
+      return new FileError(
+        "E_TRUNCATED",
+        `${name}, byte ${length}: the gzip file ends too early. Fetch it again.`,
+        { file: name, offset: length },
+        { cause },
+      );
+    case "ERR_BUFFER_TOO_LARGE":
+      return new FileError(
+        "E_SIZE",
+        `${name} unpacks to more than ${maxUnpacked} bytes; no data set known here does.`,
+        { file: name },
+        { cause },
+      );
+    default:
+      return new FileError(
+        "E_FORMAT",
+        `${name} is a damaged gzip file: ${reason(cause)}. Fetch it again.`,
+        { file: name },
+        { cause },
+      );
+  }
+}
+
+const reason = (cause: unknown): string => printable(cause instanceof Error ? cause.message : String(cause));

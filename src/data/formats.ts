@@ -1,16 +1,19 @@
-import { FileError } from "../errors.ts";
+import { FileError, printable } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 
 const classes = 10;
+/** Larger CSV files than this are refused unread; the whole UCI set has 0.8 MB. */
+const maxCsvBytes = 64 * 2 ** 20;
 
-/** A fault in a data file, naming the file and the byte. */
+/** A fault in a data file, naming the file and the byte (of the unpacked file, where it was gzipped). */
 function fault(
   code: "E_TRUNCATED" | "E_FORMAT" | "E_SIZE",
   file: string,
   offset: number,
   what: string,
 ): never {
-  throw new FileError(code, `${file}, byte ${offset}: ${what}`, { file, offset });
+  const name = printable(file);
+  throw new FileError(code, `${name}, byte ${offset}: ${what}`, { file: name, offset });
 }
 
 function checkLabels(labels: Uint8Array, file: string, offsetOf: (i: number) => number): void {
@@ -51,6 +54,7 @@ function parseIdx(bytes: Uint8Array, file: string, rank: number): Idx {
   }
   if (bytes.length - head > size)
     fault("E_SIZE", file, head + size, `${bytes.length - head - size} bytes follow the data.`);
+  if (size === 0) fault("E_SIZE", file, 4, `dimensions ${dims} hold no data.`);
   return { dims, data: bytes.subarray(head) };
 }
 
@@ -63,7 +67,12 @@ export function parseMnist(
   const x = parseIdx(images, files[0], 3);
   const y = parseIdx(labels, files[1], 1);
   if (x.dims[0] !== y.dims[0]) {
-    fault("E_SIZE", files[1], 4, `${y.dims[0]} labels for the ${x.dims[0]} images of ${files[0]}.`);
+    fault(
+      "E_SIZE",
+      files[1],
+      4,
+      `${y.dims[0]} labels for the ${x.dims[0]} images of ${printable(files[0])}.`,
+    );
   }
   checkLabels(y.data, files[1], (i) => 8 + i);
   return {
@@ -116,12 +125,19 @@ export function parseCifar10(
   return { name: "cifar10", classes, shape: [3, 32, 32], images, labels, length };
 }
 
-/** The UCI digits: lines of 64 counts from 0 to 16 (8 × 8, row by row) and the digit. */
+/** The UCI digits, already unpacked: lines of 64 counts from 0 to 16 (8 × 8, row by row) and the digit. */
 export function parseDigits(bytes: Uint8Array, file: string): Dataset {
+  if (bytes.length > maxCsvBytes)
+    fault(
+      "E_SIZE",
+      file,
+      maxCsvBytes,
+      `the file has ${bytes.length} bytes; digits take at most ${maxCsvBytes}.`,
+    );
   const images: number[] = [];
   const labels: number[] = [];
   let offset = 0;
-  for (const line of new TextDecoder().decode(bytes).split("\n")) {
+  for (const line of new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes).split("\n")) {
     const text = line.trim();
     if (text !== "") {
       const values = text.split(",").map((v) => (/^\s*\d{1,3}\s*$/.test(v) ? Number(v) : Number.NaN));
@@ -136,7 +152,12 @@ export function parseDigits(bytes: Uint8Array, file: string): Dataset {
       if (pixels.some((v) => !(v <= 16)))
         fault("E_FORMAT", file, offset, "a pixel is not a whole number from 0 to 16.");
       if (!(values[64]! < classes))
-        fault("E_FORMAT", file, offset, `label ${text.split(",")[64]}; labels are 0 to ${classes - 1}.`);
+        fault(
+          "E_FORMAT",
+          file,
+          offset,
+          `label ${printable(text.split(",")[64] ?? "")}; labels are 0 to ${classes - 1}.`,
+        );
       images.push(...pixels);
       labels.push(values[64]!);
     }

@@ -143,7 +143,7 @@ const pieces = 5;
 export function glyphs(split: "train" | "test", count: number, seed: number): Dataset {
   if (split !== "train" && split !== "test")
     throw new InputError(`split is "${String(split)}"; it is "train" or "test".`);
-  wholeNumber(count, "count of glyphs", 0, 10_000_000);
+  wholeNumber(count, "count of glyphs", 0, 1_000_000);
   wholeNumber(seed, "seed of glyphs", 0, 2 ** 31 - 1);
   const images = new Uint8Array(count * size * size);
   const labels = new Uint8Array(count);

@@ -1,55 +1,111 @@
 import { InputError, printable } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
-import { inspectGraph } from "../graph/statistics.ts";
+import { layerMatches, type PrunableLayer, prunableLayers } from "../prune/layers.ts";
+import { staticTypes } from "../prune/types.ts";
 import { getNumber } from "../tensor/host-tensor.ts";
+import { sizeOf } from "../tensor/shape.ts";
 
-/** Runs of cells drawn as one rectangle keep a picture of a million weights small. */
+/** Side of a square and width of the border, in pixels. */
 const cell = 4;
 const margin = 8;
+/** More squares than this make a file that no viewer opens; then one square stands for several weights. */
+const maxSquares = 2 ** 18;
+/** Shades of a square that stands for several weights: none kept, ..., all kept. */
+const shades = 8;
 
 /**
  * Which weights of a layer are kept, as an SVG: one row per output channel, one column per weight of its filter, dark where
- * the weight is not zero. `layer` is the name of a node or of its weight. Throws E_INPUT for an unknown one.
+ * the weight is neither zero nor masked. A large weight is drawn with squares of f × f weights, shaded by how many are kept,
+ * and says so. `layer` names a node that can be pruned, its weight, or the weight without ".weight". Throws E_INPUT for
+ * another name and lists the layers.
  */
 export function maskPicture(graph: Graph, layer: string): string {
-  const layers = inspectGraph(graph).layers.filter((l) => l.shape.length >= 2);
-  const node = graph.nodes.find((n) => n.name === layer || n.inputs.includes(layer));
-  const weight = node?.inputs
-    .map((name) => ({ name, tensor: graph.weights.get(name) }))
-    .find((w) => (w.tensor?.shape.length ?? 0) >= 2);
-  if (!weight?.tensor) {
+  const layers = prunableLayers(graph, staticTypes(graph));
+  const found = layers.find((l) => layerMatches(l, layer));
+  if (!found) {
     throw new InputError(
-      `there is no layer "${printable(layer)}" with a weight; the layers are ${layers.map((l) => l.name).join(", ")}.`,
+      `there is no layer "${printable(layer)}" with a weight to draw; the layers are ${layers.map((l) => printable(l.name)).join(", ")}.`,
     );
   }
-  const { name, tensor } = weight;
-  const rows = tensor.shape[0]!;
-  const columns = tensor.data.length / Math.max(1, rows);
-  const parts: string[] = [];
-  let kept = 0;
-  for (let r = 0; r < rows; r++) {
-    let from = -1;
-    for (let c = 0; c <= columns; c++) {
-      const on = c < columns && getNumber(tensor.data, r * columns + c) !== 0;
-      if (on) kept++;
-      if (on && from < 0) from = c;
-      if (!on && from >= 0) {
-        parts.push(`M${from * cell} ${r * cell}h${(c - from) * cell}v${cell}h${-(c - from) * cell}z`);
-        from = -1;
-      }
-    }
-  }
+  const side = Math.ceil(Math.sqrt((found.rows * found.cols) / maxSquares));
+  const { kept, levels, rows, columns } = squares(graph, found, side);
+  const all = found.rows * found.cols;
+  const share = ((100 * kept) / all).toFixed(1);
+  const scale = side > 1 ? `; a square is ${side} x ${side} weights` : "";
   const width = columns * cell + 2 * margin;
   const height = rows * cell + 2 * margin + 16;
-  const share = ((100 * kept) / Math.max(1, tensor.data.length)).toFixed(1);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
     `<rect width="100%" height="100%" fill="#fff"/>`,
-    `<text x="${margin}" y="${margin + 8}" font-family="sans-serif" font-size="11">${escaped(name)}: ${kept} of ${tensor.data.length} kept (${share} %)</text>`,
+    `<text x="${margin}" y="${margin + 8}" font-family="sans-serif" font-size="11">${escaped(found.weight)}: ${kept} of ${all} kept (${share} %)${scale}</text>`,
     `<g transform="translate(${margin} ${margin + 16})"><rect width="${columns * cell}" height="${rows * cell}" fill="#eee"/>`,
-    `<path fill="#124" d="${parts.join("")}"/></g></svg>`,
+    ...paths(levels, rows, columns),
+    "</g></svg>",
     "",
   ].join("\n");
+}
+
+interface Squares {
+  readonly rows: number;
+  readonly columns: number;
+  /** Shade of every square, row by row. */
+  readonly levels: Uint8Array;
+  readonly kept: number;
+}
+
+/** Counts what is kept in squares of side × side weights. */
+function squares(graph: Graph, layer: PrunableLayer, side: number): Squares {
+  const weight = graph.weights.get(layer.weight)!.data;
+  const mask = graph.masks.get(layer.weight)?.data;
+  const rows = Math.ceil(layer.rows / side);
+  const columns = Math.ceil(layer.cols / side);
+  const counts = new Uint32Array(rows * columns);
+  const before = sizeOf(layer.shape.slice(0, layer.outAxis));
+  const after = sizeOf(layer.shape.slice(layer.outAxis + 1));
+  let kept = 0;
+  let i = 0;
+  for (let p = 0; p < before; p++) {
+    for (let row = 0; row < layer.rows; row++) {
+      const line = Math.floor(row / side) * columns;
+      for (let column = p * after; column < (p + 1) * after; column++, i++) {
+        if (getNumber(weight, i) === 0 || (mask && getNumber(mask, i) === 0)) continue;
+        counts[line + Math.floor(column / side)]!++;
+        kept++;
+      }
+    }
+  }
+  const levels = Uint8Array.from(counts, (n, at) => {
+    const high = Math.min(side, layer.rows - Math.floor(at / columns) * side);
+    const wide = Math.min(side, layer.cols - (at % columns) * side);
+    return shadeOf(n, high * wide);
+  });
+  return { rows, columns, levels, kept };
+}
+
+/** The lightest and darkest shade are kept for none and all. */
+const shadeOf = (kept: number, all: number): number =>
+  kept === 0 || kept === all
+    ? (kept / all) * shades
+    : Math.max(1, Math.min(shades - 1, Math.round((shades * kept) / all)));
+
+/** One path per shade; runs of equal squares are one rectangle, which keeps the file small. */
+function paths(levels: Uint8Array, rows: number, columns: number): string[] {
+  const parts: string[][] = Array.from({ length: shades + 1 }, () => []);
+  for (let r = 0; r < rows; r++) {
+    for (let from = 0; from < columns; ) {
+      const level = levels[r * columns + from]!;
+      let to = from + 1;
+      while (to < columns && levels[r * columns + to] === level) to++;
+      const width = (to - from) * cell;
+      parts[level]!.push(`M${from * cell} ${r * cell}h${width}v${cell}h${-width}z`);
+      from = to;
+    }
+  }
+  return parts.flatMap((part, level) => {
+    if (level === 0 || part.length === 0) return [];
+    const opacity = level === shades ? "" : ` fill-opacity="${level / shades}"`;
+    return [`<path fill="#124"${opacity} d="${part.join("")}"/>`];
+  });
 }
 
 const escaped = (text: string): string => printable(text).replace(/[<>&"]/g, (c) => `&#${c.charCodeAt(0)};`);
