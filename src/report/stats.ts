@@ -11,7 +11,7 @@ export interface Spread {
   readonly samples: number;
 }
 
-/** Median, 10th and 90th percentile. Throws E_INPUT for no values. */
+/** Median, 10th and 90th percentile, linear between the two nearest ranks. Throws E_INPUT for no values. */
 export function spread(values: readonly number[]): Spread {
   if (values.length === 0) throw new InputError("a spread needs at least one value.");
   const sorted = [...values].sort((a, b) => a - b);
