@@ -16,6 +16,9 @@ import type { Candidate } from "./plan.ts";
 const checkedOutputs = 4096;
 const tolerance = 1e-4;
 const rounds = 7;
+/** On a slow adapter fewer rounds have to do: none is begun after this long, once there are three. */
+const layerMs = 600;
+const leastRounds = 3;
 
 interface Prepared {
   readonly ranked: Ranked;
@@ -103,7 +106,9 @@ export async function measureCandidates(
     }
     for (const p of right) p.repeats = repeatsFor(await pass(p));
     let running = right;
+    const started = performance.now();
     for (let round = 0; round < rounds; round++) {
+      if (round >= leastRounds && performance.now() - started > layerMs) break;
       for (const p of running) p.times.push((await pass(p)) / p.repeats);
       if (round === 1) {
         const best = Math.min(...running.map((p) => median(p.times)));
