@@ -198,14 +198,18 @@ gpuTest(test, "memory really returns after destroyBuffers", async (gpu) => {
     await gpu.destroyBuffers(buffers);
     return peak;
   };
-  await round();
   const before = rss();
   const peak = await round();
-  const after = rss();
   assert.ok(peak - before > 200, `the buffers were never resident: ${before} to ${peak} MiB`);
+  // The C library may keep what a driver has freed for the next allocation (SwiftShader's does), so what counts is that
+  // further rounds need nothing more: memory that never returned would add 384 MiB each.
+  await round();
+  const settled = rss();
+  for (let i = 0; i < 4; i++) await round();
+  const after = rss();
   assert.ok(
-    after - before < 100,
-    `memory did not return: ${before} before, ${peak} at most, ${after} MiB after`,
+    after - settled < 100,
+    `memory did not return: ${settled} MiB after two rounds, ${after} after six`,
   );
 });
 
