@@ -30,7 +30,8 @@ export function firstImages(dataset: Dataset, limit: number | undefined): Datase
 
 /**
  * Images `from` to `from + count` as f32 [count, C, H, W]: (byte · scale − mean[c]) / std[c] per channel c; one mean or std
- * serves all channels. Throws E_INPUT for a range outside the data or a number of channels that does not fit.
+ * serves all channels. Throws E_INPUT for a range outside the data, a number of channels that does not fit, or numbers that
+ * would leave no image: any that is not finite, or a std that is not above 0.
  */
 export function preprocess(
   dataset: Dataset,
@@ -59,6 +60,11 @@ export function preprocess(
         `${what} has ${list.length} entries, but ${dataset.name} has ${channels} channels. Give one, or one per channel.`,
       );
     }
+  }
+  if (![scale, ...mean, ...std].every(Number.isFinite) || !std.every((s) => s > 0)) {
+    throw new InputError(
+      `preprocessing by scale ${scale}, mean ${mean} and std ${std} is not possible: all must be finite, and std above 0.`,
+    );
   }
   const plane = height * width;
   const data = new Float32Array(count * channels * plane);

@@ -47,14 +47,17 @@ function load(kind: string, place: string, split: Split): Dataset {
     return parseCifar10(files.map((file) => ({ bytes: unpacked(file), file })));
   }
   const prefix = split === "train" ? "train" : "t10k";
-  const images = either(place, `${prefix}-images-idx3-ubyte`);
-  const labels = either(place, `${prefix}-labels-idx1-ubyte`);
+  const images = either(place, `${prefix}-images`, "idx3-ubyte");
+  const labels = either(place, `${prefix}-labels`, "idx1-ubyte");
   return parseMnist(unpacked(images), unpacked(labels), [images, labels]);
 }
 
-/** A file of MNIST's, plain or gzipped. */
-function either(dir: string, name: string): string {
-  const found = [join(dir, name), join(dir, `${name}.gz`)].find((path) => existsSync(path));
+/** A file of MNIST's, plain or gzipped, under its published name or the one with a dot that some copies have. */
+function either(dir: string, stem: string, kind: string): string {
+  const name = `${stem}-${kind}`;
+  const found = [name, `${stem}.${kind}`]
+    .flatMap((n) => [join(dir, n), join(dir, `${n}.gz`)])
+    .find((path) => existsSync(path));
   if (!found)
     throw new FileError("E_IO", `neither ${name} nor ${name}.gz is in ${printable(dir)}.`, { file: name });
   return found;

@@ -125,6 +125,10 @@ export function parseCifar10(
   return { name: "cifar10", classes, shape: [3, 32, 32], images, labels, length };
 }
 
+const digitPixels = 64;
+/** The longest line of digits that can be right has 196 characters; a longer one is refused before it is taken apart. */
+const maxDigitsLine = 1024;
+
 /** The UCI digits, already unpacked: lines of 64 counts from 0 to 16 (8 × 8, row by row) and the digit. */
 export function parseDigits(bytes: Uint8Array, file: string): Dataset {
   if (bytes.length > maxCsvBytes)
@@ -134,34 +138,19 @@ export function parseDigits(bytes: Uint8Array, file: string): Dataset {
       maxCsvBytes,
       `the file has ${bytes.length} bytes; digits take at most ${maxCsvBytes}.`,
     );
+  // One character for one byte, so that a place in the text is a place in the file.
+  const text = new TextDecoder("latin1").decode(bytes);
   const images: number[] = [];
   const labels: number[] = [];
-  let offset = 0;
-  for (const line of new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes).split("\n")) {
-    const text = line.trim();
-    if (text !== "") {
-      const values = text.split(",").map((v) => (/^\s*\d{1,3}\s*$/.test(v) ? Number(v) : Number.NaN));
-      if (values.length !== 65)
-        fault(
-          "E_FORMAT",
-          file,
-          offset,
-          `a line has ${values.length} values; 64 pixels and a label are needed.`,
-        );
-      const pixels = values.slice(0, 64);
-      if (pixels.some((v) => !(v <= 16)))
-        fault("E_FORMAT", file, offset, "a pixel is not a whole number from 0 to 16.");
-      if (!(values[64]! < classes))
-        fault(
-          "E_FORMAT",
-          file,
-          offset,
-          `label ${printable(text.split(",")[64] ?? "")}; labels are 0 to ${classes - 1}.`,
-        );
-      images.push(...pixels);
-      labels.push(values[64]!);
+  for (let at = text.startsWith(byteOrderMark) ? byteOrderMark.length : 0; at < text.length; ) {
+    const newline = text.indexOf("\n", at);
+    const end = newline < 0 ? text.length : newline;
+    const values = digitsLine(text, at, end, file);
+    if (values) {
+      images.push(...values.slice(0, digitPixels));
+      labels.push(values[digitPixels]!);
     }
-    offset += line.length + 1;
+    at = end + 1;
   }
   if (labels.length === 0) fault("E_TRUNCATED", file, 0, "the file has no images.");
   return {
@@ -172,4 +161,29 @@ export function parseDigits(bytes: Uint8Array, file: string): Dataset {
     labels: Uint8Array.from(labels),
     length: labels.length,
   };
+}
+
+/** The three bytes of UTF-8's byte order mark, as Latin-1 shows them. */
+const byteOrderMark = "\u00ef\u00bb\u00bf";
+
+/** Pixels and label of the line from `at` to `end`; undefined for an empty one. */
+function digitsLine(text: string, at: number, end: number, file: string): number[] | undefined {
+  if (end - at > maxDigitsLine)
+    fault("E_FORMAT", file, at, `a line has ${end - at} bytes; 64 pixels and a label take fewer than 200.`);
+  const line = text.slice(at, end).trim();
+  if (line === "") return undefined;
+  const fields = line.split(",");
+  if (fields.length !== digitPixels + 1)
+    fault(
+      "E_FORMAT",
+      file,
+      at,
+      `a line has ${fields.length} values; ${digitPixels} pixels and a label are needed.`,
+    );
+  const values = fields.map((v) => (/^\s*\d{1,3}\s*$/.test(v) ? Number(v) : Number.NaN));
+  if (values.slice(0, digitPixels).some((v) => !(v <= 16)))
+    fault("E_FORMAT", file, at, "a pixel is not a whole number from 0 to 16.");
+  if (!(values[digitPixels]! < classes))
+    fault("E_FORMAT", file, at, `label ${printable(fields[digitPixels]!)}; labels are 0 to ${classes - 1}.`);
+  return values;
 }

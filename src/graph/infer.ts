@@ -16,6 +16,8 @@ export interface Inference {
 export interface InferOptions {
   /** Bytes that all values together may take; unlimited unless said. Checked before anything is allocated. */
   readonly budget?: number;
+  /** Weights that may change later: nothing is worked out from them. */
+  readonly variables?: ReadonlySet<string>;
 }
 
 /** A constant is worked out when it is no larger than this, or no larger than what it is made from. */
@@ -65,6 +67,7 @@ export function inferTypes(
     const outputs = opOf(node).infer(context);
     for (const [i, name] of node.outputs.entries()) if (name !== "") add(name, outputs[i]!, node);
     if (!isConstant(node, values)) continue;
+    if (node.inputs.some((name) => options.variables?.has(name)) && !readsTypeOnly(node)) continue;
     const inputs = node.inputs.map((name) => (name === "" ? undefined : values.get(name)));
     if (tooLarge(inputs, outputs)) continue;
     for (const [i, value] of evaluateAs(context, inputs, outputs).entries()) {

@@ -21,7 +21,7 @@ export function simplify(
   variables: ReadonlySet<string>,
 ): Program {
   const graph = foldBatchNormalization(original, variables);
-  const inference = inferTypes(graph, inputShapes, inputValues);
+  const inference = inferTypes(graph, inputShapes, inputValues, { variables });
   const constants = new Map([...inference.values].filter(([name]) => !variables.has(name)));
   const nodes = graph.nodes.filter((node) => node.outputs.some((o) => o !== "" && !constants.has(o)));
   const values = valuesOf(inference, constants);

@@ -13,7 +13,7 @@ import { runReference } from "../run/reference.ts";
 import type { Session } from "../run/session.ts";
 import { compareOutputs } from "../run/verify.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
-import { type Environment, environment } from "./environment.ts";
+import { type Environment, environment, type Host } from "./environment.ts";
 import { type Spread, spread } from "./stats.ts";
 
 /** One model of a comparison. */
@@ -56,6 +56,8 @@ export interface CompareOptions {
   readonly plan?: CompileOptions["plan"];
   /** Images that every model is checked on against the f64 reference before it is timed. */
   readonly checkImages?: number;
+  /** The machine, for the report; by default what the runtime's global objects tell of it. */
+  readonly host?: Host;
   readonly onProgress?: (message: string, done?: number, total?: number) => void;
 }
 
@@ -116,7 +118,7 @@ export async function compareModels(
         speedup: spread(times[i]!.map((ms, round) => times[0]![round]! / ms)),
       }),
     );
-    return { environment: environment(gpu.adapter), batch, rounds, rows };
+    return { environment: environment(gpu.adapter, options.host), batch, rounds, rows };
   } finally {
     for (const session of sessions) session.dispose();
   }

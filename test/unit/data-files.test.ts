@@ -34,6 +34,13 @@ files("MNIST: split chooses the files, plain or gzipped alike", async () => {
   assert.equal([...test.images, ...test.labels], [7, 8, 9]);
 });
 
+files("MNIST: names with a dot, as some copies have them", async () => {
+  put("dotted/t10k-images.idx3-ubyte", idx([1, 1, 2], [7, 8]));
+  put("dotted/t10k-labels.idx1-ubyte.gz", gzipSync(idx([1], [9])));
+  const test = await openData(`mnist:${dir}/dotted`, "test");
+  assert.equal([...test.images, ...test.labels], [7, 8, 9]);
+});
+
 files("CIFAR-10 and digits: several files, gzipped or not, and a limit", async () => {
   const a = put("a.bin", Uint8Array.from([...cifarRecord(1), ...cifarRecord(2)]));
   const b = put("b.bin.gz", gzipSync(cifarRecord(3)));
@@ -88,6 +95,13 @@ files("specs, splits and limits that mean nothing", async () => {
     await fails(() => openData(`mnist:${dir}/m`, "test", { limit }), "E_INPUT", /limit/);
 });
 
+/** How often each label occurs. */
+function histogram(labels: Uint8Array): number[] {
+  const counts = Array<number>(10).fill(0);
+  for (const label of labels) counts[label]!++;
+  return counts;
+}
+
 files("the real MNIST files", async () => {
   const path = shared("datasets/mnist", "the real MNIST files");
   if (!path) return;
@@ -96,6 +110,8 @@ files("the real MNIST files", async () => {
   assert.equal([...test.labels.subarray(0, 5)], [7, 2, 1, 0, 4]);
   const train = await openData(`mnist:${path}`, "train");
   assert.is(train.length, 60_000);
+  assert.equal(histogram(test.labels), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
+  assert.equal(histogram(train.labels), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
   // The mean that the literature normalises MNIST by.
   const mean = train.images.reduce((sum, v) => sum + v, 0) / train.images.length / 255;
   assert.ok(Math.abs(mean - 0.1307) < 5e-5, `mean ${mean}`);
@@ -109,5 +125,32 @@ files("the real CIFAR-10 images, against the labels stored apart", async () => {
   assert.equal([set.length, ...set.shape], [1000, 3, 32, 32]);
   assert.is(hash(set.labels), hash(readFileSync(apart)));
 });
+
+files(
+  "the real CIFAR-10 training images, against the labels stored apart, and both files as one set",
+  async () => {
+    const path = shared(
+      "datasets/cifar10/lossless-train-0000-3999.bin.gz",
+      "the real CIFAR-10 training images",
+    );
+    const test = shared("datasets/cifar10/lossless-test-0000-0999.bin.gz", "the real CIFAR-10 images");
+    const apart = shared("datasets/cifar10/train-labels-50000.u8", "the training labels of CIFAR-10");
+    if (!path || !test || !apart) return;
+    const labels = readFileSync(apart);
+    assert.equal(histogram(labels), Array(10).fill(5000));
+    const set = await openData(`cifar10:${path},${test}`, "train");
+    assert.is(set.length, 5000);
+    assert.is(hash(set.labels.subarray(0, 4000)), hash(labels.subarray(0, 4000)));
+    // The mean per channel that the literature normalises CIFAR-10 by is that of all 50,000.
+    const wanted = [0.4914, 0.4822, 0.4465];
+    for (const [c, mean] of wanted.entries()) {
+      let sum = 0;
+      for (let n = 0; n < 4000; n++)
+        for (let i = 0; i < 1024; i++) sum += set.images[(n * 3 + c) * 1024 + i]!;
+      const got = sum / 4000 / 1024 / 255;
+      assert.ok(Math.abs(got - mean) < 0.01, `channel ${c} has mean ${got}`);
+    }
+  },
+);
 
 files.run();

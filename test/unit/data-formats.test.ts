@@ -1,7 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Dataset } from "../../src/data/dataset.ts";
 import { parseCifar10, parseDigits, parseMnist } from "../../src/data/formats.ts";
-import type { ErrorCode } from "../../src/errors.ts";
+import { type ErrorCode, FileError } from "../../src/errors.ts";
+import { seeded } from "../../src/tensor/random.ts";
 import { cifarRecord, digitsLine, idx } from "../support/datasets.ts";
 import { fails } from "../support/error.ts";
 
@@ -93,6 +95,65 @@ formats("digits: damage names the file and the line's first byte", async () => {
   await fails(() => parse(digitsLine(1, "")), "E_FORMAT", new RegExp(`${at}label `));
   await fails(() => parseDigits(new Uint8Array(), "d"), "E_TRUNCATED", /no images/);
   await fails(() => parseDigits(new Uint8Array(2 ** 26 + 1), "d"), "E_SIZE", /at most/);
+});
+
+formats("digits: places are bytes of the file, whatever the characters before them", async () => {
+  const bytes = (...parts: (string | number[])[]): Uint8Array =>
+    Uint8Array.from(parts.flatMap((p) => (typeof p === "string" ? [...new TextEncoder().encode(p)] : p)));
+  const mark = [0xef, 0xbb, 0xbf];
+  assert.equal([...parseDigits(bytes(mark, `${digitsLine(1, 5)}\n`), "d").labels], [5]);
+  const first = bytes(mark, [0xa0, 0xa0], "\n", `${digitsLine(1, 5)}\r\n`);
+  const error = await fails(() => parseDigits(bytes([...first], "1,2"), "d"), "E_FORMAT", /has 2 values/);
+  assert.equal(error.where, { file: "d", offset: first.length });
+});
+
+formats("digits: an endless line is refused before it is taken apart", async () => {
+  const commas = new Uint8Array(2 ** 26).fill(44);
+  const started = performance.now();
+  await fails(() => parseDigits(commas, "d"), "E_FORMAT", /^d, byte 0: a line has 67108864 bytes/);
+  assert.ok(performance.now() - started < 10_000);
+});
+
+/** A data set that is what it says: as many labels and pixels as images, no label out of range. */
+function consistent(set: Dataset): void {
+  const each = set.shape.reduce((n, d) => n * d, 1);
+  assert.ok(set.length > 0 && each > 0);
+  assert.is(set.images.length, set.length * each);
+  assert.is(set.labels.length, set.length);
+  assert.ok(set.labels.every((label) => label < set.classes));
+}
+
+formats("damaged bytes end in a data set that is sound or in a FileError that names the file", () => {
+  const text = new TextEncoder().encode(`${digitsLine(3, 4)}\n${digitsLine(16, 9)}\n`);
+  const batch = Uint8Array.from([...cifarRecord(3), ...cifarRecord(9)]);
+  const images = idx([3, 2, 2], Array(12).fill(7));
+  const labels = idx([3], [1, 2, 3]);
+  const readers: readonly [Uint8Array, (bytes: Uint8Array) => Dataset][] = [
+    [text, (bytes) => parseDigits(bytes, "damaged")],
+    [batch, (bytes) => parseCifar10([{ bytes, file: "damaged" }])],
+    [images, (bytes) => parseMnist(bytes, labels, ["damaged", "labels"])],
+    [labels, (bytes) => parseMnist(images, bytes, ["images", "damaged"])],
+  ];
+  const random = seeded(20);
+  let refused = 0;
+  let read = 0;
+  for (const [sound, parse] of readers) {
+    consistent(parse(sound));
+    for (let round = 0; round < 500; round++) {
+      const cut = random.uniform() < 0.3 ? random.below(sound.length + 1) : sound.length;
+      const bytes = sound.slice(0, cut);
+      for (let n = random.below(3); n > 0 && cut > 0; n--) bytes[random.below(cut)] = random.below(256);
+      try {
+        consistent(parse(bytes));
+        read++;
+      } catch (error) {
+        if (!(error instanceof FileError)) throw error;
+        assert.match(error.message, "damaged");
+        refused++;
+      }
+    }
+  }
+  assert.ok(refused > 200 && read > 200, `${refused} refused, ${read} read`);
 });
 
 formats("text from a file cannot steer the terminal or flood it", async () => {

@@ -107,4 +107,17 @@ data("the first images, and limits that are none", async () => {
   for (const limit of [-1, 1.5, Number.NaN]) await fails(() => firstImages(small, limit), "E_INPUT", /limit/);
 });
 
+data("preprocessing refuses numbers that leave no image", async () => {
+  const plain = { scale: 1, mean: [0], std: [1] };
+  for (const bad of [
+    { scale: Number.NaN },
+    { scale: Number.POSITIVE_INFINITY },
+    { mean: [0, Number.NaN, 0] },
+    { std: [0] },
+    { std: [1, -1, 1] },
+    { std: [Number.POSITIVE_INFINITY] },
+  ])
+    await fails(() => preprocess(small, 0, 1, { ...plain, ...bad }), "E_INPUT", /finite, and std above 0/);
+});
+
 data.run();

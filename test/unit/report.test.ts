@@ -1,8 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { AdapterFacts } from "../../src/gpu/adapter.ts";
-import { environment, environmentLine } from "../../src/report/environment.ts";
+import { environment, environmentLine, globalHost } from "../../src/report/environment.ts";
 import { bytes, count, percent } from "../../src/report/format.ts";
+import { nodeHost } from "../../src/report/host.ts";
 import { geometricMean, spread } from "../../src/report/stats.ts";
 import { markdownTable, textTable } from "../../src/report/table.ts";
 import { version } from "../../src/version.ts";
@@ -91,15 +92,30 @@ const facts = (software: boolean): AdapterFacts => ({
 });
 
 report("the environment names adapter, runtime, platform, version and date, and no machine", async () => {
-  const e = environment(facts(false));
-  assert.is(e.adapter, "some adapter");
-  assert.is(e.runtime, `Node ${process.version}`);
-  assert.is(e.platform, `${process.platform} ${process.arch}`);
-  assert.is(e.secateur, version);
-  assert.ok(Math.abs(Date.parse(e.date) - Date.now()) < 60_000);
   const { hostname, userInfo } = await import("node:os");
-  for (const secret of [process.cwd(), userInfo().homedir]) assert.not.match(JSON.stringify(e), secret);
-  if (hostname().length > 5) assert.not.match(JSON.stringify(e), hostname());
+  for (const e of [environment(facts(false)), environment(facts(false), nodeHost())]) {
+    assert.is(e.adapter, "some adapter");
+    assert.is(e.runtime, `Node ${process.version}`);
+    assert.ok(e.platform.startsWith(`${process.platform} `) && e.platform.endsWith(` ${process.arch}`));
+    assert.is(e.secateur, version);
+    assert.ok(Math.abs(Date.parse(e.date) - Date.now()) < 60_000);
+    for (const secret of [process.cwd(), userInfo().homedir]) assert.not.match(JSON.stringify(e), secret);
+    if (hostname().length > 5) assert.not.match(JSON.stringify(e), hostname());
+  }
+});
+
+report("in Node the processor is told; a browser tells what it knows, and nothing is made up", async () => {
+  const { availableParallelism, cpus, release } = await import("node:os");
+  const host = nodeHost();
+  assert.is(host.cores, availableParallelism());
+  assert.is(host.cpu !== undefined, ![undefined, "", "unknown"].includes(cpus()[0]?.model.trim()));
+  assert.match(host.platform, release().split(/[^\d.]/)[0]!);
+  const line = environmentLine(environment(facts(true), { ...host, cpu: "some processor", cores: 1 }));
+  assert.match(line, "; some processor (1 thread); Node ");
+  const browser = globalHost({ navigator: { userAgent: "some browser", hardwareConcurrency: 6 } });
+  assert.equal(browser, { runtime: "some browser", platform: "browser", cores: 6 });
+  assert.equal(globalHost({}), { runtime: "unknown", platform: "browser" });
+  assert.not.match(environmentLine(environment(facts(true), globalHost({}))), /thread|undefined/);
 });
 
 report("a software adapter's line says that its milliseconds do not count", () => {

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { comparisonTable } from "../../report/comparison-table.ts";
+import { nodeHost } from "../../report/host.ts";
 import { runMainJob } from "../../report/main-job.ts";
 import {
   addCommonOptions,
@@ -36,6 +37,7 @@ export function benchCommand(): Command {
             rounds: options.rounds,
             seed: options.seed,
             plan: planOption(options.plan, "measured"),
+            host: nodeHost(),
             onProgress: progress.update,
           });
           progress.stop();

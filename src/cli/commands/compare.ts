@@ -4,6 +4,7 @@ import { openData } from "../../data/files.ts";
 import { openModel } from "../../io/files.ts";
 import { type Contender, compareModels } from "../../report/compare.ts";
 import { comparisonTable, planTable } from "../../report/comparison-table.ts";
+import { nodeHost } from "../../report/host.ts";
 import {
   addCommonOptions,
   type CommonOptions,
@@ -55,6 +56,7 @@ export function compareCommand(): Command {
             batch: options.batch,
             rounds: options.rounds,
             plan: planOption(options.plan, "measured"),
+            host: nodeHost(),
             onProgress: progress.update,
           });
           progress.stop();

@@ -57,16 +57,12 @@ export function convTransposeGeometry(context: ShapedNode): ConvGeometry {
     } else {
       const total = full - out;
       const half = Math.floor(total / 2);
-      const begin = auto === "SAME_UPPER" ? half : total - half;
+      // More than the kernels reach (total below 0): zeros follow behind the data, as in ONNX Runtime.
+      const begin = total < 0 ? 0 : auto === "SAME_UPPER" ? half : total - half;
       padsBegin.push(begin);
       padsEnd.push(total - begin);
     }
     if (spatial[i] !== 0 && out < 1) shapeFail(context, `axis ${i + 2} would have ${out} elements.`);
-    if (padsBegin[i]! < 0)
-      shapeFail(
-        context,
-        `output_shape asks for ${out} elements along axis ${i + 2}; at most ${full} can be made.`,
-      );
     outSpatial.push(Math.max(0, out));
   }
   const outChannels = weight[1]! * groups;
