@@ -13,9 +13,9 @@ import {
 import { type ColumnCut, type ColumnsProblem, cutColumns } from "./problem.ts";
 
 /** How a weight lies in memory. `block8x1`: eight output channels share a column. */
-export type Format = "dense" | "csr" | "block4x1" | "block8x1" | "block16x1";
+export type Format = "dense" | "csr" | "block2x1" | "block4x1" | "block8x1" | "block16x1";
 
-export const formats: readonly Format[] = ["dense", "csr", "block4x1", "block8x1", "block16x1"];
+export const formats: readonly Format[] = ["dense", "csr", "block2x1", "block4x1", "block8x1", "block16x1"];
 
 /** Rows of a block format; 1 for csr, 0 for dense. */
 export const blockRowsOf = (format: Format): number =>
@@ -39,27 +39,25 @@ export interface Variant {
   readonly vector: boolean;
 }
 
+const gatherKernel = (format: Format): "csr" | "pair" | "block" =>
+  format === "csr" ? "csr" : format === "block2x1" ? "pair" : "block";
+
 function gather(format: Format, unit: 1 | 4, rows: number, columns: number, workgroup: number): Variant {
-  const csr = format === "csr";
-  const kernel: KernelName = csr
-    ? unit === 4
-      ? "conv/gather-csr"
-      : "conv/gather-csr-scalar"
-    : unit === 4
-      ? "conv/gather-block"
-      : "conv/gather-block-scalar";
+  const kind = gatherKernel(format);
+  const kernel: KernelName = unit === 4 ? `conv/gather-${kind}` : `conv/gather-${kind}-scalar`;
+  const block = kind === "block";
   return {
-    name: `${kernel.slice(5)}/${csr ? "" : `r${rows}`}v${columns}w${workgroup}`,
+    name: `${kernel.slice(5)}/${block ? `r${rows}` : ""}v${columns}w${workgroup}`,
     format,
     kernel,
     unit,
     rows,
     columns,
     workgroup,
-    spec: csr ? { V: columns } : { R4: rows / 4, V: columns },
-    constants: csr
-      ? { WG_SIZE: workgroup }
-      : { WG_SIZE: workgroup, SHARED_OFFSETS: format === "dense" ? 1 : 0 },
+    spec: block ? { R4: rows / 4, V: columns } : { V: columns },
+    constants: block
+      ? { WG_SIZE: workgroup, SHARED_OFFSETS: format === "dense" ? 1 : 0 }
+      : { WG_SIZE: workgroup },
     vector: false,
   };
 }
@@ -101,6 +99,8 @@ export const variants: readonly Variant[] = [
   ]),
   ...sizes.flatMap((w) => [gather("csr", 4, 1, 2, w), gather("csr", 4, 1, 4, w), gather("csr", 4, 1, 8, w)]),
   ...sizes.flatMap((w) => [gather("csr", 1, 1, 4, w), gather("csr", 1, 1, 8, w), gather("csr", 1, 1, 16, w)]),
+  ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("block2x1", 4, 2, v, w))),
+  ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("block2x1", 1, 2, v, w))),
   ...([4, 8, 16] as const).flatMap((r) =>
     sizes.flatMap((w) => [
       ...([1, 2, 4] as const).filter((v) => r * v <= 32).map((v) => gather(`block${r}x1`, 4, r, v, w)),
