@@ -7,7 +7,7 @@
 override WG_SIZE: u32 = 32;
 override ACT: u32 = 0;
 override HAS_RESIDUAL: bool = false;
-const V: u32 = 4u; // @spec 1 2 4 8
+const V: u32 = 4u; // @spec 2 4 8
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> row_ptr: array<u32>; // pairs of rows + 1
