@@ -3,6 +3,7 @@ import type { DType } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { ChannelFlow } from "./channels.ts";
+import type { GradientRule } from "./gradient-rule.ts";
 import type { Attribute, Node } from "./graph.ts";
 
 /** dtype and known shape of a value. */
@@ -52,6 +53,15 @@ export interface OpDefinition {
   ): { readonly input: number; readonly outAxis: number; readonly inAxis: number } | undefined;
   /** How channels flow through it; absent means that nothing upstream of it may be removed. */
   readonly channels?: ChannelFlow;
+  /** Its part of backpropagation, as nodes; absent means that a graph cannot be trained through it. */
+  readonly gradient?: GradientRule;
+  /**
+   * Outputs that replace the value of an input: [output, input]. That input must be a variable of the session, and no later
+   * node may read its old value.
+   */
+  readonly inPlace?: readonly (readonly [number, number])[];
+  /** Made by us for training: no model file may contain it. */
+  readonly internal?: boolean;
 }
 
 /** Reads attributes of one node, checking kind and range. */
