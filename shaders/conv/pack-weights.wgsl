@@ -1,6 +1,6 @@
 // conv/pack-weights: W [rows, K] of a variable weight -> the panels that conv/gather-block reads, [block][K][R], times a
 // scale per row (a folded BatchNormalization). Rows past the end of a group become zeros.
-// One thread per packed float. Reads 4 B, writes 4 B. No barrier.
+// One thread per packed float. Reads 12 B, writes 4 B. No barrier.
 override WG_SIZE: u32 = 64;
 struct Params {
   rows_per_group: u32,
@@ -8,14 +8,15 @@ struct Params {
   k: u32,
   r: u32,
   packed: u32, // floats to write
-  row_stride: u32, // of W, in words
-  k_stride: u32,
+  group_stride: u32, // of W, in words
+  row_stride: u32,
 }
 
 @group(0) @binding(0) var<storage, read> weight: array<f32>;
 @group(0) @binding(1) var<storage, read> scale: array<f32>; // one per row
-@group(0) @binding(2) var<storage, read_write> panels: array<f32>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> entries: array<u32>; // where entry k of a row lies, behind the row's start
+@group(0) @binding(3) var<storage, read_write> panels: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(WG_SIZE)
 fn main(
@@ -32,8 +33,8 @@ fn main(
   let row = (block - conv_group * params.blocks_per_group) * params.r + r;
   var value = 0.0;
   if (row < params.rows_per_group) {
-    let m = conv_group * params.rows_per_group + row;
-    value = weight[m * params.row_stride + k * params.k_stride] * scale[m];
+    value = weight[conv_group * params.group_stride + row * params.row_stride + entries[k]]
+      * scale[conv_group * params.rows_per_group + row];
   }
   panels[i] = value;
 }

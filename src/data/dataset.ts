@@ -29,28 +29,12 @@ export function firstImages(dataset: Dataset, limit: number | undefined): Datase
 }
 
 /**
- * Images `from` to `from + count` as f32 [count, C, H, W]: (byte · scale − mean[c]) / std[c] per channel c; one mean or std
- * serves all channels. Throws E_INPUT for a range outside the data, a number of channels that does not fit, or numbers that
- * would leave no image: any that is not finite, or a std that is not above 0.
+ * The f32 value of every byte in every channel: (byte · scale − mean[c]) / std[c], at [256 · c + byte]; one mean or std serves
+ * all channels. Throws E_INPUT for a number of means or stds that does not fit the channels, or numbers that would leave no
+ * image: any that is not finite, or a std that is not above 0.
  */
-export function preprocess(
-  dataset: Dataset,
-  from: number,
-  count: number,
-  { scale, mean, std }: Preprocessing,
-): HostTensor {
-  const [channels, height, width] = dataset.shape;
-  if (
-    !Number.isSafeInteger(from) ||
-    !Number.isSafeInteger(count) ||
-    from < 0 ||
-    count < 0 ||
-    from + count > dataset.length
-  ) {
-    throw new InputError(
-      `images ${from} to ${from + count} are outside ${dataset.name}, which has ${dataset.length}.`,
-    );
-  }
+export function byteValues(dataset: Dataset, { scale, mean, std }: Preprocessing): Float32Array {
+  const channels = dataset.shape[0];
   for (const [what, list] of [
     ["mean", mean],
     ["std", std],
@@ -66,16 +50,44 @@ export function preprocess(
       `preprocessing by scale ${scale}, mean ${mean} and std ${std} is not possible: all must be finite, and std above 0.`,
     );
   }
+  const values = new Float32Array(channels * 256);
+  for (let c = 0; c < channels; c++) {
+    const m = mean[mean.length === 1 ? 0 : c]!;
+    const s = std[std.length === 1 ? 0 : c]!;
+    for (let byte = 0; byte < 256; byte++) values[256 * c + byte] = (byte * scale - m) / s;
+  }
+  return values;
+}
+
+/**
+ * Images `from` to `from + count` as f32 [count, C, H, W]: (byte · scale − mean[c]) / std[c] per channel c; one mean or std
+ * serves all channels. Throws E_INPUT for a range outside the data and for what {@link byteValues} refuses.
+ */
+export function preprocess(
+  dataset: Dataset,
+  from: number,
+  count: number,
+  preprocessing: Preprocessing,
+): HostTensor {
+  const [channels, height, width] = dataset.shape;
+  if (
+    !Number.isSafeInteger(from) ||
+    !Number.isSafeInteger(count) ||
+    from < 0 ||
+    count < 0 ||
+    from + count > dataset.length
+  ) {
+    throw new InputError(
+      `images ${from} to ${from + count} are outside ${dataset.name}, which has ${dataset.length}.`,
+    );
+  }
+  const values = byteValues(dataset, preprocessing);
   const plane = height * width;
   const data = new Float32Array(count * channels * plane);
   const first = from * channels * plane;
-  for (let n = 0; n < count; n++) {
-    for (let c = 0; c < channels; c++) {
-      const m = mean[mean.length === 1 ? 0 : c]!;
-      const s = std[std.length === 1 ? 0 : c]!;
-      const at = (n * channels + c) * plane;
-      for (let i = 0; i < plane; i++) data[at + i] = (dataset.images[first + at + i]! * scale - m) / s;
-    }
+  for (let at = 0; at < data.length; at += plane) {
+    const row = 256 * ((at / plane) % channels);
+    for (let i = at; i < at + plane; i++) data[i] = values[row + dataset.images[first + i]!]!;
   }
   return { dtype: "f32", shape: [count, channels, height, width], data };
 }

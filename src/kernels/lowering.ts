@@ -4,6 +4,7 @@ import type { HostArray } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Activation } from "./activation.ts";
+import type { Halo } from "./layout.ts";
 
 /**
  * Element type on the device: every element is one 32-bit word. Floats of any width are f32; bool, i8, u8, i32 and
@@ -78,6 +79,11 @@ export interface Lowering {
   readonly ops: readonly string[];
   /** "any": works from the strides of its views. "rows": needs every operand contiguous row-major. */
   readonly layout: "any" | "rows";
+  /** The zeros it wants around an input in columns layout, one pair per pixel axis; it reads them instead of testing bounds. */
+  readonly halo?: (
+    node: Node,
+    type: (i: number) => { readonly shape: Shape },
+  ) => { readonly input: number; readonly pads: readonly Halo[] } | undefined;
   /** Does it apply `context.activation` itself? */
   readonly fusesActivation?: boolean;
   lower(context: LowerContext): void;

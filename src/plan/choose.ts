@@ -38,7 +38,7 @@ export function densityOf(step: ColumnsStep): number {
 
 /** Formats worth considering for a layer: dense always; a sparse one only where it stores less than it skips. */
 export function formatsFor(step: ColumnsStep, density: number): Format[] {
-  if (step.weight.kind === "variable" || density > 0.8) return ["dense"];
+  if (step.weight.kind === "variable" || density > 0.8 || step.weight.matrix.k === 0) return ["dense"];
   return [...formats];
 }
 

@@ -1,21 +1,22 @@
-import { type ColumnsProblem, pixelGrid } from "../kernels/columns/problem.ts";
+import { type ColumnsProblem, type PixelGrid, pixelGrid } from "../kernels/columns/problem.ts";
 import { middleAxes } from "../kernels/layout.ts";
 import type { View } from "../kernels/lowering.ts";
-import type { ColumnsStep } from "./program.ts";
+import type { ColumnsStep, WindowAxis } from "./program.ts";
 
 /** The columns problem of a step whose operands lie as the views say. */
 export function problemOf(step: ColumnsStep, x: View, y: View, residual: View | undefined): ColumnsProblem {
   const axes = middleAxes(x.shape.length, step.channelAxis);
-  const { kernel, strides, dilations, pads } = step.window;
-  const pixels = axes.map((axis, i) => ({
-    axis,
-    step: x.strides[axis]!,
-    kernel: kernel[i] ?? 1,
-    stride: strides[i] ?? 1,
-    dilation: dilations[i] ?? 1,
-    pad: pads[i]?.[0] ?? 0,
-    out: y.shape[axis]!,
-  }));
+  const pixels = axes.map((axis, i): Pixel => {
+    const window = step.window[i]!;
+    const first = Math.min(0, ...window.taps);
+    return {
+      step: x.strides[axis]!,
+      first,
+      taps: window.taps.map((t) => t - first),
+      stride: window.stride,
+      out: window.out,
+    };
+  });
   const channel = x.strides[step.channelAxis]!;
   const three = <T>(values: readonly T[], fill: T): [T, T, T] => {
     const padded = [...new Array<T>(Math.max(0, 3 - values.length)).fill(fill), ...values];
@@ -25,39 +26,46 @@ export function problemOf(step: ColumnsStep, x: View, y: View, residual: View | 
     label: step.name,
     groups: step.groups,
     rowsPerGroup: step.rows / step.groups,
-    k: step.channels * pixels.reduce((n, p) => n * p.kernel, 1),
+    k: step.channels * pixels.reduce((n, p) => n * p.taps.length, 1),
     taps: tapsOf(step.channels, channel, pixels),
     out: three(
       pixels.map((p) => p.out),
       1,
     ),
     batch: x.shape[0]!,
-    xBase: x.offset - pixels.reduce((sum, p) => sum + p.pad * p.step, 0),
+    xBase: x.offset + pixels.reduce((sum, p) => sum + p.first * p.step, 0),
     xSteps: three(
       pixels.map((p) => p.stride * p.step),
       0,
     ),
     xGroup: step.channels * channel,
-    y: pixelGrid(y, step.channelAxis, axes),
+    y: written(pixelGrid(y, step.channelAxis, axes), step.window),
     activation: step.activation,
   };
-  return residual ? { ...base, residual: pixelGrid(residual, step.channelAxis, axes) } : base;
+  return residual ? { ...base, residual: written(pixelGrid(residual, step.channelAxis, axes), step.window) } : base;
+}
+
+/** The pixels of a grid that a step writes: every so many, from a first one on. */
+function written(grid: PixelGrid, window: readonly WindowAxis[]): PixelGrid {
+  const shift = 3 - window.length;
+  const base = window.reduce((at, w, i) => at + w.start * grid.steps[shift + i]!, grid.base);
+  const steps = grid.steps.map((s, i) => s * (window[i - shift]?.every ?? 1));
+  return { ...grid, base, steps: steps as unknown as PixelGrid["steps"] };
 }
 
 interface Pixel {
   readonly step: number;
-  readonly kernel: number;
-  readonly dilation: number;
+  /** Of the taps, or 0: the words of the buffer that an output reads are counted from there. */
+  readonly first: number;
+  readonly taps: readonly number[];
+  readonly stride: number;
+  readonly out: number;
 }
 
 /** Offsets of the taps of one row, in the order of the weight: channel, then kernel positions row-major. */
 function tapsOf(channels: number, channel: number, pixels: readonly Pixel[]): Uint32Array {
   let positions: number[] = [0];
-  for (const p of pixels) {
-    positions = positions.flatMap((at) =>
-      Array.from({ length: p.kernel }, (_, i) => at + i * p.dilation * p.step),
-    );
-  }
+  for (const p of pixels) positions = positions.flatMap((at) => p.taps.map((t) => at + t * p.step));
   const taps = new Uint32Array(channels * positions.length);
   for (let c = 0; c < channels; c++) {
     for (const [i, at] of positions.entries()) taps[c * positions.length + i] = c * channel + at;

@@ -2,7 +2,7 @@ import { type ColumnsLayout, type Halo, type Layout, middleAxes, rowsLayout } fr
 import { findLowering } from "../kernels/ops/index.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/shape.ts";
-import type { ColumnsStep, Program, Step } from "./program.ts";
+import type { Program, Step, WindowAxis } from "./program.ts";
 
 /** Where every value of a program lies in memory, and in which layout each step wants its operands. */
 export interface Layouts {
@@ -59,25 +59,35 @@ export function assignLayouts(program: Program): Layouts {
 
 const rankOf = (program: Program, value: string): number => program.types.get(value)!.shape.length;
 
-/** Per value and channel axis, the largest padding that any convolution reading it wants. */
+/** Per value and channel axis, the most that any step reads before its first pixel and behind its last. */
 function neededHalos(program: Program): Map<string, Halo[]> {
   const halos = new Map<string, Halo[]>();
-  for (const step of program.steps) {
-    if (step.kind !== "columns") continue;
-    const key = `${step.input} ${step.channelAxis}`;
-    const pads = padsOf(step, rankOf(program, step.input));
+  const need = (value: string, channelAxis: number, reach: readonly Halo[]): void => {
+    const key = `${value} ${channelAxis}`;
     const known = halos.get(key);
     halos.set(
       key,
-      pads.map(
+      reach.map(
         ([a, b], i) => [Math.max(a, known?.[i]?.[0] ?? 0), Math.max(b, known?.[i]?.[1] ?? 0)] as const,
       ),
     );
+  };
+  for (const step of program.steps) {
+    if (step.kind === "columns") {
+      const { shape } = program.types.get(step.input)!;
+      const axes = middleAxes(shape.length, step.channelAxis);
+      need(step.input, step.channelAxis, axes.map((axis, i) => reachOf(step.window[i]!, shape[axis]!)));
+      continue;
+    }
+    const halo = findLowering(step.node.op)?.halo?.(step.node, (i) => program.types.get(step.node.inputs[i]!)!);
+    if (halo) need(step.node.inputs[halo.input]!, 1, halo.pads);
   }
   return halos;
 }
 
-function padsOf(step: ColumnsStep, rank: number): Halo[] {
-  if (step.window.pads.length === rank - 2) return step.window.pads.map(([a, b]) => [a, b] as const);
-  return middleAxes(rank, step.channelAxis).map(() => [0, 0] as const);
+/** Pixels that a window reads before the first of `size` and behind the last. */
+function reachOf(w: WindowAxis, size: number): Halo {
+  if (w.taps.length === 0 || w.out === 0) return [0, 0];
+  const last = (w.out - 1) * w.stride + Math.max(...w.taps);
+  return [Math.max(0, -Math.min(...w.taps)), Math.max(0, last - (size - 1))];
 }

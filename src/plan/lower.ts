@@ -193,6 +193,7 @@ export function lowerProgram(
         bindings: {
           weight: read(step.weight.name, rowsLayout, index).operand,
           scale: upload(`${step.name} scale`, step.weight.scale),
+          entries: upload(`${step.name} entries`, step.weight.place.entries),
           panels: bindings["weights"],
         },
         params: {
@@ -201,8 +202,8 @@ export function lowerProgram(
           k: problem.k,
           r: panel,
           packed: packedWords,
-          row_stride: step.weight.rowStride,
-          k_stride: step.weight.kStride,
+          group_stride: step.weight.place.groupStride,
+          row_stride: step.weight.place.rowStride,
         },
         groups: Math.ceil(packedWords / 64),
       });

@@ -11,9 +11,7 @@ export type StepWeight =
       readonly kind: "variable";
       /** The value it is read from: a variable weight or a graph input. */
       readonly name: string;
-      /** Words between rows and between taps of that value. */
-      readonly rowStride: number;
-      readonly kStride: number;
+      readonly place: WeightPlace;
       /** Factor per row: a BatchNormalization folded into the packing. */
       readonly scale: Float32Array;
     };
@@ -22,15 +20,27 @@ export type StepBias =
   | { readonly kind: "constant"; readonly values: Float32Array }
   | { readonly kind: "value"; readonly name: string };
 
-/** A window over the pixels of x, per pixel axis: `kernel` 1 and no padding for Gemm and MatMul. */
-export interface Window {
-  readonly kernel: readonly number[];
-  readonly strides: readonly number[];
-  readonly dilations: readonly number[];
-  readonly pads: readonly (readonly [number, number])[];
+/** Where entry k of a row of the weight matrix lies in its tensor: group · groupStride + row in group · rowStride + entries[k], in words. */
+export interface WeightPlace {
+  readonly groupStride: number;
+  readonly rowStride: number;
+  readonly entries: Uint32Array;
 }
 
-/** Conv, Gemm or MatMul with everything fused into it that its kernel's store can do. */
+/**
+ * One pixel axis of a columns step. Output `start + o · every` (o below `out`) reads x at o · stride + each of `taps`, which
+ * may lie before 0 or behind the end: there x carries a halo of zeros. A convolution writes every output; the transpose of a
+ * strided one falls apart into steps of which each writes every `every`-th.
+ */
+export interface WindowAxis {
+  readonly taps: readonly number[];
+  readonly stride: number;
+  readonly out: number;
+  readonly start: number;
+  readonly every: number;
+}
+
+/** Conv, ConvTranspose, Gemm or MatMul with everything fused into it that its kernel's store can do. */
 export interface ColumnsStep {
   readonly kind: "columns";
   /** Layer name: that of the node it grew from. */
@@ -44,7 +54,8 @@ export interface ColumnsStep {
   readonly rows: number;
   /** Input channels per group. */
   readonly channels: number;
-  readonly window: Window;
+  /** One per pixel axis; none for Gemm. */
+  readonly window: readonly WindowAxis[];
   readonly weight: StepWeight;
   readonly bias: StepBias;
   readonly activation: Activation;

@@ -6,7 +6,7 @@ import { fusesActivation } from "../kernels/ops/index.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { type Shape, sameShape } from "../tensor/shape.ts";
 import { type Affine, affineOf, foldBatchNormalization, trains } from "./batch-norm.ts";
-import { columnsStep, perRow, type Values } from "./columns-step.ts";
+import { columnsSteps, perRow, type Values } from "./columns-step.ts";
 import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
 
 /**
@@ -31,7 +31,11 @@ export function simplify(
   const position = new Map(nodes.map((n, i) => [n, i]));
   for (const node of nodes) {
     if (taken.has(node)) continue;
-    const start = columnsStep(node, values) ?? opStep(node, values);
+    const [start = opStep(node, values), ...phases] = columnsSteps(node, values);
+    if (phases.length > 0) {
+      for (const step of [start, ...phases]) steps.push({ at: position.get(node)!, step });
+      continue;
+    }
     const { step, last } = absorb(start, node, values, readers, taken, (n) => position.get(n)!);
     steps.push({ at: position.get(last)!, step });
   }
