@@ -28,6 +28,7 @@ fn apply(p: f32, q: f32) -> f32 {
     case 6u: { return min(p, q); }
     case 7u: { return p % q; } // Mod with fmod = 1
     case 8u: { return select(p, p * q, p < 0.0); } // PRelu
+    case 9u: { return select(0.0, p, q > 0.0); } // ReluGrad
     default: { return p; }
   }
 }

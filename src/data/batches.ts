@@ -1,7 +1,7 @@
 import { InputError } from "../errors.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
-import { seeded, shuffle } from "../tensor/random.ts";
+import { type Random, seeded, shuffle } from "../tensor/random.ts";
 import { wholeNumber } from "../tensor/shape.ts";
 import { byteValues, type Dataset } from "./dataset.ts";
 
@@ -93,15 +93,15 @@ export function batchesOf(dataset: Dataset, options: BatchOptions): Batches {
       wholeNumber(step, "step of the epoch", 0, stepsPerEpoch - 1);
       if (epoch !== current) {
         order = Uint32Array.from({ length }, (_, i) => i);
-        shuffle(order, seeded(mixed(orders, seed, epoch)));
+        shuffle(order, streamOf(mixed(orders, seed, epoch)));
         current = epoch;
       }
       const indices = order.slice(step * batch, (step + 1) * batch);
       const images = new Float32Array(batch * each);
       const targets = new Float32Array(batch * classes).fill(other);
-      const stream = mixed(changes, seed, epoch);
+      const ofEpoch = mixed(changes, seed, epoch);
       for (const [n, index] of indices.entries()) {
-        const place = pad === 0 && !flip ? unchanged : placeOf(mixed(stream, index), pad, flip);
+        const place = pad === 0 && !flip ? unchanged : placeOf(mixed(ofEpoch, index), pad, flip);
         copyImage(images, n * each, dataset, index, values, place);
         targets[n * classes + labels[index]!] = 1 - smoothing + other;
       }
@@ -130,6 +130,13 @@ function mixed(...parts: readonly number[]): number {
   return h;
 }
 
+/** A stream without the generator's first numbers: a seed fills only part of its state, and they show that. */
+function streamOf(seed: number): Random {
+  const random = seeded(seed);
+  for (let warm = 0; warm < 4; warm++) random.uniform();
+  return random;
+}
+
 /** Where a crop lies in its image: pixel (y, x) of the crop is (y + down, x + right) of the image, before it is mirrored. */
 interface Place {
   readonly down: number;
@@ -141,9 +148,7 @@ const unchanged: Place = { down: 0, right: 0, mirror: false };
 
 /** All three are drawn whether asked for or not, so that one option leaves the draws of the other alone. */
 function placeOf(seed: number, pad: number, flip: boolean): Place {
-  const random = seeded(seed);
-  // Seeds fill only part of the generator's state; its first numbers show that.
-  for (let warm = 0; warm < 4; warm++) random.uniform();
+  const random = streamOf(seed);
   const down = random.below(2 * pad + 1) - pad;
   const right = random.below(2 * pad + 1) - pad;
   return { down, right, mirror: random.uniform() < 0.5 && flip };

@@ -16,7 +16,13 @@ export function subset(dataset: Dataset, which: ImageRange | ArrayLike<number>):
   const each = dataset.shape[0] * dataset.shape[1] * dataset.shape[2];
   if ("from" in which) {
     const { from, to } = which;
-    if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || to < from || to > dataset.length) {
+    if (
+      !Number.isSafeInteger(from) ||
+      !Number.isSafeInteger(to) ||
+      from < 0 ||
+      to < from ||
+      to > dataset.length
+    ) {
       throw new InputError(
         `images ${from} to ${to} are no range of ${dataset.name}, which has ${dataset.length}. Give whole numbers, 0 <= from <= to <= ${dataset.length}.`,
       );

@@ -1,6 +1,6 @@
 import { GraphError, printable, UnsupportedError } from "../errors.ts";
 import { isFloat } from "../tensor/dtype.ts";
-import { type HostTensor, scalar, tensor } from "../tensor/host-tensor.ts";
+import { cast, type HostTensor, scalar, tensor } from "../tensor/host-tensor.ts";
 import { type Shape, showShape, sizeOf } from "../tensor/shape.ts";
 import { contextOf, opOf } from "./evaluate.ts";
 import type { GradientContext } from "./gradient-rule.ts";
@@ -52,7 +52,9 @@ export function gradientGraph(graph: Graph, { loss, wrt, inputShapes = {} }: Gra
   const active = dependents(graph, wrt);
   tape.add(
     loss,
-    tape.constant(tensor(new Float32Array(sizeOf(lossType.shape)).fill(1), lossType.shape)),
+    tape.constant(
+      cast(tensor(new Float32Array(sizeOf(lossType.shape)).fill(1), lossType.shape), lossType.dtype),
+    ),
   );
   for (let i = graph.nodes.length - 1; i >= 0; i--) {
     const node = graph.nodes[i]!;
@@ -151,6 +153,8 @@ function backward(node: Node, tape: Tape, active: ReadonlySet<string>, inference
       { op: printable(node.op), node: printable(node.name) },
     );
   };
+  const wanted = (name: string): boolean => active.has(name) && isFloat(inference.types.get(name)!.dtype);
+  if (!node.inputs.some(wanted)) return;
   const rule = opOf(node).gradient ?? fail("the op has no gradient");
   const context = contextOf(node, inference.types, inference.values);
   const outputs = node.outputs.map((name) => inference.types.get(name)!);
@@ -165,11 +169,11 @@ function backward(node: Node, tape: Tape, active: ReadonlySet<string>, inference
     get dy() {
       return tape.gradient(node.outputs[0]!) ?? fail("nothing depends on its first output");
     },
-    wants: (i) => active.has(node.inputs[i] ?? "") && isFloat(context.inputs[i]!.dtype),
+    wants: (i) => wanted(node.inputs[i] ?? ""),
     emit: (op, inputs, attributes = {}) => emitMany(op, inputs, 1, attributes)[0]!,
     emitMany,
     constant: tape.constant,
-    scalar: (value) => tape.constant(scalar(value)),
+    scalar: (value) => tape.constant(scalar(value, isFloat(outputs[0]!.dtype) ? outputs[0]!.dtype : "f32")),
     sumTo: (name, from, to) => sumTo(g, name, from, to),
     refuse: fail,
   };
@@ -185,6 +189,5 @@ function sumTo(g: GradientContext, name: string, from: Shape, to: Shape): string
   if (axes.length === 0) return name;
   const summed = g.emit("ReduceSum", [name, g.constant(axes)], { keepdims: lead === 0 ? 1 : 0 });
   if (lead === 0) return summed;
-  return g.emit("Reshape", [summed, g.constant(to)]);
+  return g.emit("Reshape", [summed, g.constant(to)], { allowzero: 1 });
 }
-

@@ -14,6 +14,7 @@ import { bytesOf, type HostTensor } from "../tensor/host-tensor.ts";
 import { checkShape, maxRank, sameShape, showShape, sizeOf } from "../tensor/shape.ts";
 import { asBool } from "./as-bool.ts";
 import { fromBase64, toBase64 } from "./masks.ts";
+import { checkOps } from "./model-ops.ts";
 
 /** What JSON has no number for. */
 const special = ["NaN", "Infinity", "-Infinity", "-0"] as const;
@@ -118,8 +119,8 @@ export function graphToJson(graph: Graph): string {
 export const parseGraphJson = (text: string): GraphStructure => parseJson(schema, text, metadataKeys.graph);
 
 /**
- * The graph of a structure and its weights. Throws what `makeGraph` throws, and E_METADATA where the structure and the
- * weights disagree.
+ * The graph of a structure and its weights. Throws what `makeGraph` throws, E_METADATA where the structure and the weights
+ * disagree, and E_UNSUPPORTED for an op that no file may contain.
  */
 export function graphFromStructure(
   structure: GraphStructure,
@@ -142,6 +143,7 @@ export function graphFromStructure(
     const attributes = new Map(n.attributes.map((a) => [a.name, decodeAttribute(a)]));
     return { name: n.name, op: n.op, inputs: n.inputs, outputs: n.outputs, attributes };
   });
+  checkOps(nodes);
   const check = (values: readonly GraphValue[]): readonly GraphValue[] => {
     for (const x of values)
       checkShape(

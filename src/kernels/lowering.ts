@@ -77,8 +77,11 @@ export interface LowerContext {
 /** How an op runs on the device when nothing more special does. */
 export interface Lowering {
   readonly ops: readonly string[];
-  /** "any": works from the strides of its views. "rows": needs every operand contiguous row-major. */
-  readonly layout: "any" | "rows";
+  /**
+   * "any": works from the strides of its views. "rows": needs every operand contiguous row-major. "columns": wants its inputs
+   * in columns layout with the channels on axis 1, and gives rows.
+   */
+  readonly layout: "any" | "rows" | "columns";
   /** The zeros it wants around an input in columns layout, one pair per pixel axis; it reads them instead of testing bounds. */
   readonly halo?: (
     node: Node,

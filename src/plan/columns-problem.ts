@@ -42,7 +42,9 @@ export function problemOf(step: ColumnsStep, x: View, y: View, residual: View | 
     y: written(pixelGrid(y, step.channelAxis, axes), step.window),
     activation: step.activation,
   };
-  return residual ? { ...base, residual: written(pixelGrid(residual, step.channelAxis, axes), step.window) } : base;
+  return residual
+    ? { ...base, residual: written(pixelGrid(residual, step.channelAxis, axes), step.window) }
+    : base;
 }
 
 /** The pixels of a grid that a step writes: every so many, from a first one on. */

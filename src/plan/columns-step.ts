@@ -107,7 +107,10 @@ function transposedSteps(node: Node, values: Values): readonly ColumnsStep[] {
     weight: weightOf(
       node.inputs[1]!,
       g.outChannels,
-      transposedPlace(g, phase.map((p) => p.kept)),
+      transposedPlace(
+        g,
+        phase.map((p) => p.kept),
+      ),
       g.groups,
       1,
       values,
@@ -122,7 +125,10 @@ function phasesOf(g: ConvGeometry, i: number): { window: WindowAxis; kept: reado
   return range(Math.min(stride, out)).map((start) => {
     const kept = range(g.kernel[i]!).filter((t) => (start + begin - t * dilation) % stride === 0);
     const taps = kept.map((t) => (start + begin - t * dilation) / stride);
-    return { window: { taps, stride: 1, out: Math.ceil((out - start) / stride), start, every: stride }, kept };
+    return {
+      window: { taps, stride: 1, out: Math.ceil((out - start) / stride), start, every: stride },
+      kept,
+    };
   });
 }
 

@@ -34,6 +34,7 @@ export function assignLayouts(program: Program): Layouts {
       return rowsLayout;
     }
     const lowering = findLowering(step.node.op)!;
+    if (lowering.layout === "columns") return columns(value, 1);
     return lowering.layout === "rows" ? rowsLayout : of(value);
   };
   for (const step of program.steps) {
@@ -76,10 +77,17 @@ function neededHalos(program: Program): Map<string, Halo[]> {
     if (step.kind === "columns") {
       const { shape } = program.types.get(step.input)!;
       const axes = middleAxes(shape.length, step.channelAxis);
-      need(step.input, step.channelAxis, axes.map((axis, i) => reachOf(step.window[i]!, shape[axis]!)));
+      need(
+        step.input,
+        step.channelAxis,
+        axes.map((axis, i) => reachOf(step.window[i]!, shape[axis]!)),
+      );
       continue;
     }
-    const halo = findLowering(step.node.op)?.halo?.(step.node, (i) => program.types.get(step.node.inputs[i]!)!);
+    const halo = findLowering(step.node.op)?.halo?.(
+      step.node,
+      (i) => program.types.get(step.node.inputs[i]!)!,
+    );
     if (halo) need(step.node.inputs[halo.input]!, 1, halo.pads);
   }
   return halos;

@@ -1,4 +1,5 @@
-import { internal } from "../errors.ts";
+import { GraphError, internal, printable } from "../errors.ts";
+import { opOf } from "../graph/evaluate.ts";
 import type { Node } from "../graph/graph.ts";
 import { densePointers, scaled } from "../kernels/columns/pack.ts";
 import { columnsParams } from "../kernels/columns/problem.ts";
@@ -7,8 +8,10 @@ import { hasHalo, type Layout, layoutKey, place, rowsLayout, viewOf } from "../k
 import type { Dispatch, Operand, View } from "../kernels/lowering.ts";
 import { findLowering } from "../kernels/ops/index.ts";
 import { copyView } from "../kernels/ops/movement.ts";
-import { wordOf } from "../kernels/words.ts";
+import { toWords, wordOf } from "../kernels/words.ts";
 import type { HostArray } from "../tensor/dtype.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import { rowStrides } from "../tensor/shape.ts";
 import type { Choice } from "./choose.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
 import type { Layouts } from "./layouts.ts";
@@ -74,15 +77,16 @@ export function lowerProgram(
     constants.push({ label, data });
     return { kind: "constant", id: constants.length - 1 };
   };
-  const constantView = (name: string): View => {
+  const constantView = (name: string, layout: Layout): View => {
     const tensor = program.constants.get(name)!;
-    let id = constantIds.get(name);
+    const key = keyOf(name, layout);
+    let id = constantIds.get(key);
     if (id === undefined) {
-      constants.push({ label: name, data: tensor.data });
+      constants.push({ label: key, data: laidOut(tensor, layout) });
       id = constants.length - 1;
-      constantIds.set(name, id);
+      constantIds.set(key, id);
     }
-    return viewOf({ kind: "constant", id }, wordOf(tensor.dtype), tensor.shape, rowsLayout);
+    return viewOf({ kind: "constant", id }, wordOf(tensor.dtype), tensor.shape, layout);
   };
   const written = new Set<string>();
   for (const input of program.graph.inputs) written.add(keyOf(input.name, rowsLayout));
@@ -90,7 +94,7 @@ export function lowerProgram(
 
   /** The view of a value in a layout, copied there first if it lies elsewhere. */
   const read = (value: string, layout: Layout, step: number): View => {
-    if (program.constants.has(value)) return constantView(value);
+    if (program.constants.has(value)) return constantView(value, layout);
     const produced = layouts.of(value);
     const key = keyOf(value, layout);
     if (!written.has(key)) {
@@ -121,6 +125,7 @@ export function lowerProgram(
     const inputs = node.inputs.map((name) =>
       name === "" ? undefined : read(name, layouts.wanted(step, name), index),
     );
+    for (const [to, from] of opOf(node).inPlace ?? []) replace(node, to, from, index);
     const outputs = outputsOf(step, node).map((name) => (name === undefined ? undefined : write(name)));
     lowering.lower({
       node,
@@ -133,6 +138,22 @@ export function lowerProgram(
       scratch,
       emit: (dispatch) => emit(index, step.name, dispatch),
     });
+  };
+
+  /** An output that replaces a variable is that variable's buffer. */
+  const replace = (node: Node, to: number, from: number, index: number): void => {
+    const [output, input] = [node.outputs[to], node.inputs[from]!];
+    if (!output) return;
+    const late = program.steps.slice(index + 1).find((s) => s.node.inputs.includes(input));
+    if (!program.variables.has(input) || late) {
+      throw new GraphError(
+        "E_GRAPH",
+        `${node.op} "${printable(node.name)}" replaces "${printable(input)}", ${late ? `which "${printable(late.name)}" still reads` : "which is no variable of the session"}.`,
+        { op: node.op, node: printable(node.name) },
+      );
+    }
+    const source = keyOf(input, rowsLayout);
+    alias.set(keyOf(output, rowsLayout), alias.get(source) ?? source);
   };
 
   /** A reshape of contiguous rows is the same memory under another shape. */
@@ -238,6 +259,21 @@ export function lowerProgram(
     outputs.set(name, view.operand.kind === "value" ? view.operand.name : internal("output without a value"));
   }
   return { dispatches, values, constants, scratches, inputs, outputs };
+}
+
+/** A constant's elements as they lie under a layout, zeros between them. */
+function laidOut(t: HostTensor, layout: Layout): HostArray {
+  if (layout.kind === "rows") return t.data;
+  const { strides, offset, words } = place(t.shape, layout);
+  const source = toWords(t.data, "a constant");
+  const data = new (source.constructor as Float32ArrayConstructor)(words);
+  const row = rowStrides(t.shape);
+  for (let i = 0; i < source.length; i++) {
+    let at = offset;
+    for (const [d, size] of t.shape.entries()) at += (Math.floor(i / row[d]!) % size) * strides[d]!;
+    data[at] = source[i]!;
+  }
+  return data;
 }
 
 function outputsOf(step: OpStep, node: Node): (string | undefined)[] {

@@ -1,4 +1,4 @@
-import { contextOf } from "../graph/evaluate.ts";
+import { contextOf, opOf } from "../graph/evaluate.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import { type Inference, inferTypes } from "../graph/infer.ts";
 import { activationOf, noActivation } from "../kernels/activation.ts";
@@ -23,7 +23,10 @@ export function simplify(
   const graph = foldBatchNormalization(original, variables);
   const inference = inferTypes(graph, inputShapes, inputValues, { variables });
   const constants = new Map([...inference.values].filter(([name]) => !variables.has(name)));
-  const nodes = graph.nodes.filter((node) => node.outputs.some((o) => o !== "" && !constants.has(o)));
+  const nodes = needed(
+    graph,
+    graph.nodes.filter((node) => node.outputs.some((o) => o !== "" && !constants.has(o))),
+  );
   const values = valuesOf(inference, constants);
   const readers = readersOf(graph, nodes);
   const steps: { at: number; step: Step }[] = [];
@@ -41,6 +44,18 @@ export function simplify(
   }
   steps.sort((a, b) => a.at - b.at);
   return { graph, steps: steps.map((s) => s.step), types: inference.types, constants, variables };
+}
+
+/** Nodes that an output depends on, or that replace a variable. */
+function needed(graph: Graph, nodes: readonly Node[]): readonly Node[] {
+  const read = new Set(graph.outputs.map((o) => o.name));
+  const kept: Node[] = [];
+  for (const node of [...nodes].reverse()) {
+    if (!opOf(node).inPlace && !node.outputs.some((name) => read.has(name))) continue;
+    kept.push(node);
+    for (const name of node.inputs) read.add(name);
+  }
+  return kept.reverse();
 }
 
 function valuesOf(inference: Inference, constants: ReadonlyMap<string, HostTensor>): Values {

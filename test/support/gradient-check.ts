@@ -1,3 +1,4 @@
+import type { Test } from "uvu";
 import { type GraphBuilder, graphBuilder } from "../../src/graph/builder.ts";
 import { gradientGraph } from "../../src/graph/gradient.ts";
 import { type Graph, makeGraph } from "../../src/graph/graph.ts";
@@ -6,7 +7,7 @@ import { runReference } from "../../src/run/reference.ts";
 import { isFloat } from "../../src/tensor/dtype.ts";
 import { cast, type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
-import { sameShape, showShape, sizeOf } from "../../src/tensor/shape.ts";
+import { type Shape, sameShape, showShape, sizeOf } from "../../src/tensor/shape.ts";
 
 /** A small graph whose gradients are held against differences. */
 export interface GradientCase {
@@ -23,6 +24,26 @@ export interface GradientCase {
   readonly tolerance?: number;
   /** Half the distance between the two values of a difference, relative to the operand where that is above 1; 1e-5 unless said. */
   readonly step?: number;
+}
+
+/** Seeded operands in double precision. */
+export interface Operands {
+  /** Uniform values in [low, high). */
+  between(low: number, high: number, shape: Shape): HostTensor;
+  /** Values of either sign whose magnitudes lie in [low, high): away from the kink that a function has at 0. */
+  apart(low: number, high: number, shape: Shape): HostTensor;
+}
+
+export function operands(seed: number): Operands {
+  const random = seeded(seed);
+  const magnitude = (low: number, high: number): number => low + random.uniform() * (high - low);
+  const fill = (shape: Shape, of: () => number): HostTensor =>
+    tensor(Float64Array.from({ length: sizeOf(shape) }, of), shape);
+  return {
+    between: (low, high, shape) => fill(shape, () => magnitude(low, high)),
+    apart: (low, high, shape) =>
+      fill(shape, () => (random.uniform() < 0.5 ? -magnitude(low, high) : magnitude(low, high))),
+  };
 }
 
 /** ONNX's number of f32, as Cast wants it. */
@@ -115,20 +136,37 @@ function compare(what: string, actual: Float64Array, expected: Float64Array, tol
   throw new Error(`${what}: ${bad.length} of ${expected.length} are off:\n${rows.join("\n")}`);
 }
 
+const titleOf = (c: GradientCase): string => `${c.op}${c.name ? `, ${c.name}` : ""}`;
+
+const floatsOf = (c: GradientCase): string[] =>
+  Object.keys(c.inputs).filter((name) => isFloat(c.inputs[name]!.dtype));
+
+const inputsOf = (c: GradientCase): Values =>
+  Object.fromEntries(
+    Object.entries(c.inputs).map(([name, t]) =>
+      isFloat(t.dtype) ? [wide(name), cast(t, "f64")] : [name, t],
+    ),
+  );
+
+/** A case as a graph that gives out its gradients, and the inputs of that graph. */
+export function gradientsAsGraph(c: GradientCase): {
+  readonly title: string;
+  readonly graph: Graph;
+  readonly inputs: Values;
+} {
+  const { graph, of } = gradientGraph(assemble(c), { loss, wrt: c.wrt ?? floatsOf(c) });
+  return { title: titleOf(c), graph: withOutputs(graph, [...new Set(of.values())]), inputs: inputsOf(c) };
+}
+
 /**
  * Throws unless every element of every gradient is what central differences of the loss say, whether the gradients are asked
  * for together or one by one. A case whose differences are all zero says nothing and fails as well.
  */
 export function checkGradients(c: GradientCase): void {
   const graph = assemble(c);
-  const floats = Object.keys(c.inputs).filter((name) => isFloat(c.inputs[name]!.dtype));
-  const wrt = c.wrt ?? floats;
-  const inputs = Object.fromEntries(
-    Object.entries(c.inputs).map(([name, t]) =>
-      isFloat(t.dtype) ? [wide(name), cast(t, "f64")] : [name, t],
-    ),
-  );
-  const title = `${c.op}${c.name ? `, ${c.name}` : ""}`;
+  const inputs = inputsOf(c);
+  const wrt = c.wrt ?? floatsOf(c);
+  const title = titleOf(c);
   const together = byRules(graph, wrt, inputs);
   for (const name of wrt) {
     const what = `${title}: gradient of ${name}`;
@@ -138,4 +176,10 @@ export function checkGradients(c: GradientCase): void {
     if (wrt.length > 1)
       compare(`${what} alone`, byRules(graph, [name], inputs).get(name)!, together.get(name)!, 1e-12);
   }
+}
+
+/** One test per op. */
+export function addGradientTests(test: Test, cases: readonly GradientCase[]): void {
+  for (const op of new Set(cases.map((c) => c.op)))
+    test(op, () => cases.filter((c) => c.op === op).forEach(checkGradients));
 }

@@ -1,5 +1,6 @@
 import { getNumber } from "../../tensor/host-tensor.ts";
 import { normaliseAxis, rowStrides, showShape } from "../../tensor/shape.ts";
+import { noGradient } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { operandOf, refuse, typed } from "./support/operands.ts";
 import { forEachOffset } from "./support/strided.ts";
@@ -47,6 +48,7 @@ const arg = (name: string, better: (a: number, b: number) => boolean): OpDefinit
     });
     return [{ dtype: "i64", shape: type!.shape, data }];
   },
+  gradient: noGradient,
 });
 
 /** Where the greatest (least) element along an axis lies; of equal ones the first, or the last on request. */

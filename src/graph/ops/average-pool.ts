@@ -42,5 +42,11 @@ export const averagePool: OpDefinition = {
     );
     return [doubleTensor(outputs[0]!.shape, y)];
   },
+  gradient: (g) => [
+    g.emit("AveragePoolGrad", [g.dy], {
+      ...Object.fromEntries(g.node.attributes),
+      shape: g.inputs[0]!.shape,
+    }),
+  ],
   channels: spatialFlow,
 };

@@ -1,8 +1,11 @@
 import { showShape, sizeOf } from "../../tensor/shape.ts";
+import type { GradientContext } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { doubles } from "./support/doubles.ts";
 import { checkVector, doubleTensor, floatOperands } from "./support/floats.ts";
 import { frozen } from "./support/flow.ts";
+import { channelSum } from "./support/gradients.ts";
+import { batchMoments, moved } from "./support/moments.ts";
 import { refuse, typed } from "./support/operands.ts";
 import { perChannelFlow } from "./support/param-flow.ts";
 
@@ -47,33 +50,47 @@ export const batchNormalization: OpDefinition = {
       for (let i = row * inner; i < (row + 1) * inner; i++) y[i] = x![i]! * factor + shift;
     }
     const momentum = attributesOf(c.node).float("momentum", 0.9);
-    const moved = (old: Float64Array, now: Float64Array): Float64Array =>
-      old.map((v, k) => v * momentum + now[k]! * (1 - momentum));
     const results = [
       doubleTensor(shape, y),
-      doubleTensor([channels], moved(oldMean!, mean)),
-      doubleTensor([channels], moved(oldVariance!, variance)),
+      doubleTensor([channels], moved(oldMean!, mean, momentum)),
+      doubleTensor([channels], moved(oldVariance!, variance, momentum)),
     ];
     return results.slice(0, outputs.length);
   },
+  gradient: (g) => (trains(g) ? trainedGradient(g) : fixedGradient(g)),
   channels: (c) => (trains(c) ? frozen(c) : perChannelFlow([1, 2, 3, 4])(c)),
 };
 
-/** Mean and variance of every channel of x [batch, channels, inner]. */
-function batchMoments(
-  x: Float64Array,
-  batch: number,
-  channels: number,
-  inner: number,
-): [Float64Array, Float64Array] {
-  const fold = (f: (value: number, k: number) => number): Float64Array => {
-    const sums = new Float64Array(channels);
-    for (let i = 0; i < x.length; i++) {
-      const k = Math.floor(i / inner) % channels;
-      sums[k]! += f(x[i]!, k) / (batch * inner);
-    }
-    return sums;
+/** With fixed statistics it is an affine map per channel. */
+function fixedGradient(g: GradientContext): (string | undefined)[] {
+  if (g.wants(3) || g.wants(4)) return g.refuse("its running statistics are not learned");
+  const channels = g.inputs[1]!.shape[0]!;
+  const filled = (value: number): string =>
+    g.constant({ dtype: "f32", shape: [channels], data: new Float32Array(channels).fill(value) });
+  const attributes = { epsilon: attributesOf(g.node).float("epsilon", 1e-5) };
+  const dx = () => g.emit("BatchNormalization", [g.dy, g.in(1), filled(0), filled(0), g.in(4)], attributes);
+  const dscale = () => {
+    const operands = [g.in(0), filled(1), filled(0), g.in(3), g.in(4)];
+    const standard = g.emit("BatchNormalization", operands, attributes);
+    const axes = g.outputs[0]!.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
+    return g.emit("ReduceSum", [g.emit("Mul", [g.dy, standard]), g.constant(axes)], { keepdims: 0 });
   };
-  const mean = fold((v) => v);
-  return [mean, fold((v, k) => (v - mean[k]!) ** 2)];
+  return [
+    g.wants(0) ? dx() : undefined,
+    g.wants(1) ? dscale() : undefined,
+    g.wants(2) ? channelSum(g) : undefined,
+  ];
+}
+
+/** In training mode the statistics are worked out again: the trainer's own op keeps them. */
+function trainedGradient(g: GradientContext): readonly string[] {
+  const axes = g.constant(g.outputs[0]!.shape.flatMap((_, i) => (i === 1 ? [] : [i])));
+  const channels = g.constant([g.inputs[1]!.shape[0]!]);
+  const mean = g.emit("ReduceMean", [g.in(0), axes], { keepdims: 1 });
+  const centred = g.emit("Sub", [g.in(0), mean]);
+  const variance = g.emit("ReduceMean", [g.emit("Mul", [centred, centred]), axes], { keepdims: 0 });
+  const operands = [g.in(0), g.in(1), g.emit("Reshape", [mean, channels]), variance, g.dy];
+  return g.emitMany("BatchNormTrainingGrad", operands, 3, {
+    epsilon: attributesOf(g.node).float("epsilon", 1e-5),
+  });
 }

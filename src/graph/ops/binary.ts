@@ -2,7 +2,9 @@ import { GraphError } from "../../errors.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { broadcastShapes } from "../../tensor/shape.ts";
 import { elementwiseFlow } from "../channels.ts";
+import { noGradient } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
+import { binaryGradients } from "./binary-gradients.ts";
 import { mapTwo } from "./support/elementwise.ts";
 import { type Kind, operandOf, operandsOf, refuse, typed } from "./support/operands.ts";
 
@@ -81,4 +83,5 @@ export const binaryOps: readonly OpDefinition[] = Object.entries(table).map(([na
   },
   reference: (c, [a, b], [type]) => [mapTwo(a!, b!, type!, binary.of(c))],
   channels: elementwiseFlow,
+  gradient: binaryGradients[name] ?? noGradient,
 }));

@@ -1,6 +1,7 @@
 import { UnsupportedError } from "../../errors.ts";
-import type { DType } from "../../tensor/dtype.ts";
+import { type DType, isFloat } from "../../tensor/dtype.ts";
 import { elementwiseFlow } from "../channels.ts";
+import type { GradientRule } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { mapOne } from "./support/elementwise.ts";
 import { operand, typed } from "./support/operands.ts";
@@ -18,6 +19,9 @@ const codes: ReadonlyMap<number, DType> = new Map([
   [12, "u32"],
 ]);
 
+/** The number that stands for a dtype in a Cast's attribute. */
+export const castCode = (dtype: DType): number => [...codes].find(([, d]) => d === dtype)![0];
+
 /** The dtype a Cast converts to; E_UNSUPPORTED for the others of ONNX. */
 export function castTarget(c: OpContext): DType {
   const to = attributesOf(c.node).int("to");
@@ -34,6 +38,12 @@ export function castTarget(c: OpContext): DType {
   return dtype;
 }
 
+/** Back to the input's dtype. Nothing flows through whole numbers: they are locally constant. */
+const gradient: GradientRule = (g) => {
+  const [from, to] = [g.inputs[0]!.dtype, g.outputs[0]!.dtype];
+  return isFloat(from) && isFloat(to) ? [g.emit("Cast", [g.dy], { to: castCode(from) })] : [];
+};
+
 /**
  * Conversion between dtypes. Float to integer cuts the fraction; to bool is "not zero". Floats narrower than f64 are not
  * rounded by the reference, as the device holds every float as f32.
@@ -48,4 +58,5 @@ export const cast: OpDefinition = {
     mapOne(x!, type!, type!.dtype === "bool" ? (v) => (v !== 0 ? 1 : 0) : (v) => v),
   ],
   channels: elementwiseFlow,
+  gradient,
 };

@@ -4,6 +4,7 @@ import type { ChannelContext, ChannelIds } from "../channels.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { frozen } from "./support/flow.ts";
 import { operandsOf, refuse, typed } from "./support/operands.ts";
+import { sliced } from "./support/reshaping.ts";
 import { stridedStore } from "./support/strided.ts";
 
 /** Axis along which a Concat joins, counted from 0. */
@@ -81,5 +82,15 @@ export const concat: OpDefinition = {
     const axes = new Set(flows.flatMap((f) => (f ? [f.axis] : [])));
     if (axes.size !== 1) return frozen(c);
     return axes.has(axis) ? joined(c, axis) : stacked(c, flows);
+  },
+  gradient(g) {
+    const axis = concatAxis(g);
+    let at = 0;
+    return g.inputs.map((type, i) => {
+      const size = type!.shape[axis]!;
+      const start = at;
+      at += size;
+      return g.wants(i) ? sliced(g, g.dy, axis, start, size) : undefined;
+    });
   },
 };

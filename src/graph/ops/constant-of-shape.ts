@@ -1,5 +1,6 @@
 import { getNumber, type HostTensor, scalar } from "../../tensor/host-tensor.ts";
 import { showShape } from "../../tensor/shape.ts";
+import { noGradient } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { hostInts, refuse, resultArray, resultTensor, store, typed } from "./support/operands.ts";
 
@@ -28,4 +29,5 @@ export const constantOfShape: OpDefinition = {
     for (let i = 0; i < out.length; i++) store(type!.dtype, out, i, value);
     return [resultTensor(type!, out)];
   },
+  gradient: noGradient,
 };

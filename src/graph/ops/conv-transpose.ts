@@ -3,6 +3,7 @@ import { attributesOf, type OpDefinition } from "../op.ts";
 import { doubles } from "./support/doubles.ts";
 import { doubleTensor, floatOperands } from "./support/floats.ts";
 import { frozen } from "./support/flow.ts";
+import { channelSum } from "./support/gradients.ts";
 import { typed } from "./support/operands.ts";
 import { paramSlices } from "./support/param-flow.ts";
 import { threeAxes } from "./support/taps.ts";
@@ -123,6 +124,17 @@ export const convTranspose: OpDefinition = {
   },
   macs(c) {
     return sizeOf(c.inputs[0]!.shape) * sizeOf(c.inputs[1]!.shape.slice(1));
+  },
+  gradient(g) {
+    const geometry = convTransposeGeometry(g);
+    const { strides, dilations, padsBegin, padsEnd, groups: group, kernel } = geometry;
+    if (padsEnd.some((p) => p < 0)) return g.refuse("its output reaches beyond what its kernels do");
+    const shared = { strides, dilations, pads: [...padsBegin, ...padsEnd], group };
+    return [
+      g.wants(0) ? g.emit("Conv", [g.dy, g.in(1)], shared) : undefined,
+      g.wants(1) ? g.emit("WeightGradient", [g.dy, g.in(0)], { ...shared, kernel_shape: kernel }) : undefined,
+      g.wants(2) ? channelSum(g) : undefined,
+    ];
   },
   channels(c) {
     if (!c.isWeight(1)) return frozen(c);

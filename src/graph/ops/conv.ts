@@ -4,10 +4,11 @@ import type { OpDefinition } from "../op.ts";
 import { doubles } from "./support/doubles.ts";
 import { doubleTensor, floatOperands } from "./support/floats.ts";
 import { countKept, frozen } from "./support/flow.ts";
+import { channelSum } from "./support/gradients.ts";
 import { typed } from "./support/operands.ts";
 import { paramSlices } from "./support/param-flow.ts";
 import { type Axis, outputsOfTap, threeAxes } from "./support/taps.ts";
-import { type ConvGeometry, convGeometry } from "./support/window.ts";
+import { type ConvGeometry, convGeometry, extent } from "./support/window.ts";
 
 /** Convolution of x [N, C, D1, ...] with w [M, C/group, K1, ...] and bias [M]; 1 to 3 spatial axes. */
 export const conv: OpDefinition = {
@@ -37,6 +38,24 @@ export const conv: OpDefinition = {
   macs(c, outputs) {
     const weight = c.inputs[1]!.shape;
     return sizeOf(outputs[0]!.shape) * sizeOf(weight.slice(1));
+  },
+  gradient(g) {
+    const geometry = convGeometry(g);
+    const { strides, dilations, padsBegin, padsEnd, groups: group, kernel, spatial } = geometry;
+    const shared = { strides, dilations, pads: [...padsBegin, ...padsEnd], group };
+    // The transpose gives back the input's size where the stride left no rest; output_padding adds the rest.
+    const output_padding = spatial.map(
+      (size, i) =>
+        size +
+        padsBegin[i]! +
+        padsEnd[i]! -
+        (strides[i]! * (geometry.outSpatial[i]! - 1) + extent(kernel[i]!, dilations[i]!)),
+    );
+    return [
+      g.wants(0) ? g.emit("ConvTranspose", [g.dy, g.in(1)], { ...shared, output_padding }) : undefined,
+      g.wants(1) ? g.emit("WeightGradient", [g.in(0), g.dy], { ...shared, kernel_shape: kernel }) : undefined,
+      g.wants(2) ? channelSum(g) : undefined,
+    ];
   },
   prunable: (c) => (c.value(1) ? { input: 1, outAxis: 0, inAxis: 1 } : undefined),
   channels(c) {

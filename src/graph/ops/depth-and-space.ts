@@ -1,7 +1,9 @@
 import { showShape } from "../../tensor/shape.ts";
+import type { GradientContext } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { frozen } from "./support/flow.ts";
 import { operand, refuse, resultArray, resultTensor, typed } from "./support/operands.ts";
+import { reshapedTo } from "./support/reshaping.ts";
 
 interface Blocks {
   readonly block: number;
@@ -46,6 +48,19 @@ function visit(
   }
 }
 
+/** Back to the channels that DepthToSpace took apart. SpaceToDepth puts them in DCR's order. */
+function backToDepth(g: GradientContext): string {
+  const { block, channelsLast } = blocksOf(g);
+  const deep = g.emit("SpaceToDepth", [g.dy], { blocksize: block });
+  if (channelsLast) return deep;
+  const { shape } = g.inputs[0]!;
+  const [n, , h, w] = shape as readonly [number, number, number, number];
+  const channels = g.outputs[0]!.shape[1]!;
+  const split = reshapedTo(g, deep, shape, [n, block * block, channels, h, w]);
+  const exchanged = g.emit("Transpose", [split], { perm: [0, 2, 1, 3, 4] });
+  return reshapedTo(g, exchanged, [n, channels, block * block, h, w], shape);
+}
+
 /** Blocks of channels become blocks of pixels. */
 export const depthToSpace: OpDefinition = {
   name: "DepthToSpace",
@@ -69,6 +84,7 @@ export const depthToSpace: OpDefinition = {
     return [resultTensor(type!, out)];
   },
   channels: frozen,
+  gradient: (g) => [backToDepth(g)],
 };
 
 /** Blocks of pixels become channels. */
@@ -94,4 +110,5 @@ export const spaceToDepth: OpDefinition = {
     return [resultTensor(type!, out)];
   },
   channels: frozen,
+  gradient: (g) => [g.emit("DepthToSpace", [g.dy], { blocksize: blocksOf(g).block })],
 };

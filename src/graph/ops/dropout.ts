@@ -32,4 +32,5 @@ export const dropout: OpDefinition = {
     return ones ? [inputs[0]!, ones] : [inputs[0]!];
   },
   channels: (c) => (c.node.outputs[1] ? frozen(c) : c.outputs.map(() => c.in(0))),
+  gradient: (g) => [g.dy],
 };

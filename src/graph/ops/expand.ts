@@ -19,4 +19,5 @@ export const expand: OpDefinition = {
   reference: (_c, [x], [type]) => [
     stridedCopy(x!, type!.shape, 0, broadcastStrides(x!.shape, rowStrides(x!.shape), type!.shape)),
   ],
+  gradient: (g) => [g.sumTo(g.dy, g.outputs[0]!.shape, g.inputs[0]!.shape)],
 };

@@ -3,6 +3,7 @@ import { checkedMul } from "../../tensor/shape.ts";
 import { attributesOf, type OpDefinition } from "../op.ts";
 import { frozen, reshapedFlow } from "./support/flow.ts";
 import { operand, typed } from "./support/operands.ts";
+import { reshapingGradient } from "./support/reshaping.ts";
 
 /** All dimensions before `axis` become rows, all from it on become columns. */
 export const flatten: OpDefinition = {
@@ -26,4 +27,5 @@ export const flatten: OpDefinition = {
     const out = flow && reshapedFlow(flow, c.shape(0), c.outputs[0]!.shape);
     return out ? [out] : frozen(c);
   },
+  gradient: reshapingGradient,
 };

@@ -1,7 +1,9 @@
-import { getNumber, type HostTensor, zeros } from "../../tensor/host-tensor.ts";
-import { normaliseAxis } from "../../tensor/shape.ts";
+import { getNumber, type HostTensor, tensor, zeros } from "../../tensor/host-tensor.ts";
+import { normaliseAxis, sizeOf } from "../../tensor/shape.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
+import { formula } from "./support/formula.ts";
 import { operand, operandOf, refuse, typed } from "./support/operands.ts";
+import { alongAxis, reshapedTo } from "./support/reshaping.ts";
 
 export const gatherAxis = (c: OpContext): number =>
   normaliseAxis(attributesOf(c.node).int("axis", 0), operand(c, 0).shape.length, "Gather");
@@ -46,5 +48,21 @@ export const gather: OpDefinition = {
       }
     }
     return [out];
+  },
+  gradient(g) {
+    const axis = gatherAxis(g);
+    const { shape } = g.inputs[0]!;
+    const indices = g.inputs[1]!;
+    const [count, size] = [sizeOf(indices.shape), shape[axis]!];
+    // Indices may come twice, so their slices are added: a product with ones where a row's number is a column's index.
+    const ints = (values: readonly number[], to: readonly number[]): string =>
+      g.constant(tensor(values, to, indices.dtype));
+    const given = reshapedTo(g, g.in(1), indices.shape, [1, count]);
+    const { add, equal, less, where, indicator } = formula(g);
+    const counted = where(less(given, ints([0], [])), add(given, ints([size], [])), given);
+    const rows = ints([...Array(size).keys()], [size, 1]);
+    const picked = [...shape.slice(0, axis), count, ...shape.slice(axis + 1)];
+    const dy = reshapedTo(g, g.dy, g.outputs[0]!.shape, picked);
+    return [alongAxis(g, indicator(equal(rows, counted)), size, dy, picked, axis)];
   },
 };

@@ -102,6 +102,23 @@ export const gemm: OpDefinition = {
     const g = gemmGeometry(c);
     return g.rows * g.inner * g.columns;
   },
+  gradient(g) {
+    const { transA, transB, alpha, beta } = gemmGeometry(g);
+    const [a, b] = [g.in(0), g.in(1)];
+    const flag = (on: boolean): number => (on ? 1 : 0);
+    const scaled = (name: string, by: number): string =>
+      by === 1 ? name : g.emit("Mul", [name, g.scalar(by)]);
+    const product = (p: string, transP: boolean, q: string, transQ: boolean): string =>
+      g.emit("Gemm", [p, q], { alpha, transA: flag(transP), transB: flag(transQ) });
+    const da = () => (transA ? product(b, transB, g.dy, true) : product(g.dy, false, b, !transB));
+    // Sums over the batch: the kernel for weights' gradients, unless A was transposed and its batch is not axis 0.
+    const db = () => {
+      if (transA) return transB ? product(g.dy, true, a, true) : product(a, false, g.dy, false);
+      return scaled(g.emit("WeightGradient", transB ? [a, g.dy] : [g.dy, a]), alpha);
+    };
+    const dc = () => scaled(g.sumTo(g.dy, g.outputs[0]!.shape, g.inputs[2]!.shape), beta);
+    return [g.wants(0) ? da() : undefined, g.wants(1) ? db() : undefined, g.wants(2) ? dc() : undefined];
+  },
   prunable(c) {
     if (!c.value(1)) return undefined;
     const outAxis = gemmGeometry(c).transB ? 0 : 1;

@@ -4,6 +4,7 @@ import { doubles } from "./support/doubles.ts";
 import { checkVector, doubleTensor, floatOperands } from "./support/floats.ts";
 import { frozen } from "./support/flow.ts";
 import { forEachGroup } from "./support/normalising.ts";
+import { groupGradient } from "./support/normalising-gradients.ts";
 import { refuse, typed } from "./support/operands.ts";
 
 /**
@@ -48,4 +49,8 @@ export const groupNormalization: OpDefinition = {
     return [doubleTensor(shape, y)];
   },
   channels: frozen,
+  gradient(g) {
+    const a = attributesOf(g.node);
+    return groupGradient(g, a.int("num_groups"), a.float("epsilon", 1e-5));
+  },
 };

@@ -11,4 +11,5 @@ export const identity: OpDefinition = {
   infer: (c) => [operand(c, 0)],
   reference: (_, inputs) => [inputs[0]!],
   channels: passFlow,
+  gradient: (g) => [g.dy],
 };

@@ -1,6 +1,7 @@
 import type { OpDefinition } from "../op.ts";
 import { argOps } from "./arg.ts";
 import { averagePool } from "./average-pool.ts";
+import { batchNormTraining, batchNormTrainingGradient } from "./batch-norm-training.ts";
 import { batchNormalization } from "./batch-normalization.ts";
 import { binaryOps } from "./binary.ts";
 import { cast } from "./cast.ts";
@@ -28,21 +29,28 @@ import { matmul } from "./matmul.ts";
 import { maxPool } from "./max-pool.ts";
 import { meanVarianceNormalization } from "./mean-variance-normalization.ts";
 import { pad } from "./pad.ts";
+import { averagePoolGradient, maxPoolGradient } from "./pool-gradients.ts";
 import { prelu } from "./prelu.ts";
+import { randomMask } from "./random-mask.ts";
 import { range } from "./range.ts";
 import { reduceOps } from "./reduce.ts";
+import { reluGrad } from "./relu-grad.ts";
 import { reshape } from "./reshape.ts";
 import { resize } from "./resize.ts";
 import { shapeOp, sizeOp } from "./shape.ts";
 import { slice } from "./slice.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
+import { softmaxCrossEntropy } from "./softmax-cross-entropy.ts";
 import { split } from "./split.ts";
 import { squeeze } from "./squeeze.ts";
 import { tile } from "./tile.ts";
 import { transpose } from "./transpose.ts";
 import { unaryOps } from "./unary.ts";
+import { unslice } from "./unslice.ts";
 import { unsqueeze } from "./unsqueeze.ts";
+import { accumulate, adamUpdate, sgdUpdate } from "./update.ts";
 import { variadicOps } from "./variadic.ts";
+import { weightGradient } from "./weight-gradient.ts";
 import { where } from "./where.ts";
 
 /** Every op the engine knows, one file each. */
@@ -96,6 +104,18 @@ export const ops: readonly OpDefinition[] = [
   unsqueeze,
   ...variadicOps,
   where,
+  averagePoolGradient,
+  batchNormTraining,
+  batchNormTrainingGradient,
+  maxPoolGradient,
+  randomMask,
+  reluGrad,
+  softmaxCrossEntropy,
+  accumulate,
+  adamUpdate,
+  sgdUpdate,
+  weightGradient,
+  unslice,
 ];
 
 const byName = new Map(ops.map((op) => [op.name, op]));

@@ -3,6 +3,7 @@ import { attributesOf, type OpDefinition } from "../op.ts";
 import { doubles } from "./support/doubles.ts";
 import { checkVector, doubleTensor, floatOperands } from "./support/floats.ts";
 import { forEachGroup } from "./support/normalising.ts";
+import { groupGradient } from "./support/normalising-gradients.ts";
 import { refuse, typed } from "./support/operands.ts";
 import { perChannelFlow } from "./support/param-flow.ts";
 
@@ -34,4 +35,5 @@ export const instanceNormalization: OpDefinition = {
     return [doubleTensor(shape, y)];
   },
   channels: perChannelFlow([1, 2]),
+  gradient: (g) => groupGradient(g, g.outputs[0]!.shape[1]!, attributesOf(g.node).float("epsilon", 1e-5)),
 };

@@ -1,11 +1,15 @@
 import { printable, UnsupportedError } from "../../errors.ts";
 import { normaliseAxis } from "../../tensor/shape.ts";
 import type { ChannelContext } from "../channels.ts";
+import type { GradientRule } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition, type TensorType } from "../op.ts";
+import { meanOver } from "./reduce-gradients.ts";
 import { doubles } from "./support/doubles.ts";
 import { doubleTensor, floatOperands } from "./support/floats.ts";
 import { frozen } from "./support/flow.ts";
+import { formula, toOperand } from "./support/formula.ts";
 import { checkBroadcast, forEachGroup, spread } from "./support/normalising.ts";
+import { layerNormalised, throughStatistics } from "./support/normalising-gradients.ts";
 import { typed } from "./support/operands.ts";
 import { mixingFlow } from "./support/param-flow.ts";
 
@@ -41,6 +45,31 @@ function types(c: OpContext, operands: number): TensorType[] {
   return c.node.outputs.map((_, i) => typed(c, dtype, i === 0 ? shape : outer, i));
 }
 
+const layerGradient: GradientRule = (g) => {
+  if (g.incoming(1) ?? g.incoming(2)) g.refuse("mean and deviation have no gradient as outputs");
+  const { mul } = formula(g);
+  const { shape } = g.outputs[0]!;
+  const epsilon = attributesOf(g.node).float("epsilon", 1e-5);
+  const n = layerNormalised(g, g.in(0), shape.length, layerAxis(g), epsilon);
+  return [
+    g.wants(0) ? throughStatistics(g, mul(g.dy, g.in(1)), n) : undefined,
+    toOperand(g, 1, () => mul(g.dy, n.hat)),
+    g.in(2) === "" ? undefined : toOperand(g, 2, () => g.dy),
+  ];
+};
+
+const rootMeanSquareGradient: GradientRule = (g) => {
+  const { mul, add, sqrt, square, reciprocal } = formula(g);
+  const axes = innerAxes(g);
+  const epsilon = attributesOf(g.node).float("epsilon", 1e-5);
+  const inverse = reciprocal(sqrt(add(meanOver(g, square(g.in(0)), axes), epsilon)));
+  const hat = mul(g.in(0), inverse);
+  return [
+    g.wants(0) ? throughStatistics(g, mul(g.dy, g.in(1)), { hat, inverse, axes }, false) : undefined,
+    toOperand(g, 1, () => mul(g.dy, hat)),
+  ];
+};
+
 /** Channels on an outer axis pass; on a normalised one they are mixed. */
 const flow = mixingFlow((c: ChannelContext) => innerAxes(c));
 
@@ -71,6 +100,7 @@ export const layerNormalization: OpDefinition = {
     return results;
   },
   channels: (c) => (c.node.outputs.length > 1 ? frozen(c) : flow(c)),
+  gradient: layerGradient,
 };
 
 /** x / sqrt(mean of squares + epsilon) · scale over the axes from `axis` on (Zhang and Sennrich 2019). */
@@ -92,4 +122,5 @@ export const rmsNormalization: OpDefinition = {
     return [doubleTensor(shape, y)];
   },
   channels: flow,
+  gradient: rootMeanSquareGradient,
 };

@@ -1,7 +1,9 @@
 import { normaliseAxis } from "../../tensor/shape.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
+import { sumOver } from "./reduce-gradients.ts";
 import { doubles } from "./support/doubles.ts";
 import { doubleTensor } from "./support/floats.ts";
+import { formula } from "./support/formula.ts";
 import { forEachGroup } from "./support/normalising.ts";
 import { operandOf, typed } from "./support/operands.ts";
 import { mixingFlow } from "./support/param-flow.ts";
@@ -39,4 +41,14 @@ export const lpNormalization: OpDefinition = {
     return [doubleTensor(outputs[0]!.shape, y)];
   },
   channels: mixingFlow((c) => [axisOf(c)]),
+  // Nothing flows through a slice of zeros, which has no norm to be divided by.
+  gradient(g) {
+    const { mul, sub, sign, equal, where, reciprocal } = formula(g);
+    const axes = [axisOf(g)];
+    const absolute = attributesOf(g.node).int("p", 2) === 1;
+    const norm = g.emit(absolute ? "ReduceL1" : "ReduceL2", [g.in(0), g.constant(axes)]);
+    const inverse = where(equal(norm, 0), 0, reciprocal(norm));
+    const along = sumOver(g, mul(g.dy, g.out(0)), axes);
+    return [mul(inverse, sub(g.dy, mul(absolute ? sign(g.in(0)) : g.out(0), along)))];
+  },
 };

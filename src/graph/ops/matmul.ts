@@ -4,6 +4,7 @@ import type { OpContext, OpDefinition } from "../op.ts";
 import { doubles } from "./support/doubles.ts";
 import { doubleTensor, floatOperands } from "./support/floats.ts";
 import { frozen } from "./support/flow.ts";
+import { transposed } from "./support/gradients.ts";
 import { multiplyAdd } from "./support/multiply.ts";
 import { refuse, typed } from "./support/operands.ts";
 import { forEachOffset } from "./support/strided.ts";
@@ -75,6 +76,25 @@ export const matmul: OpDefinition = {
   },
   macs(c, [y]) {
     return sizeOf(y!.shape) * matmulGeometry(c).inner;
+  },
+  gradient(g) {
+    const { rows, columns, batch } = matmulGeometry(g);
+    const [a, b] = g.inputs.map((t) => t!.shape) as [readonly number[], readonly number[]];
+    const as = (name: string, from: readonly number[], to: readonly number[]): string =>
+      from.length === to.length ? name : g.emit("Reshape", [name, g.constant(to)]);
+    const left = a.length === 1 ? [1, a[0]!] : a;
+    const right = b.length === 1 ? [b[0]!, 1] : b;
+    const full = [...batch, rows, columns];
+    const dy = as(g.dy, g.outputs[0]!.shape, full);
+    const da = (): string => {
+      const product = g.emit("MatMul", [dy, transposed(g, as(g.in(1), b, right), right.length)]);
+      return as(g.sumTo(product, [...batch, ...left.slice(-2)], left), left, a);
+    };
+    const db = (): string => {
+      const product = g.emit("MatMul", [transposed(g, as(g.in(0), a, left), left.length), dy]);
+      return as(g.sumTo(product, [...batch, ...right.slice(-2)], right), right, b);
+    };
+    return [g.wants(0) ? da() : undefined, g.wants(1) ? db() : undefined];
   },
   prunable(c) {
     const matrix = (i: number): boolean => c.value(i) !== undefined && c.inputs[i]!.shape.length === 2;

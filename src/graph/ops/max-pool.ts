@@ -72,5 +72,6 @@ export const maxPool: OpDefinition = {
     if (indices) results.push({ dtype: "i64", shape: type.shape, data: indices });
     return results;
   },
+  gradient: (g) => [g.emit("MaxPoolGrad", [g.in(0), g.out(0), g.dy], Object.fromEntries(g.node.attributes))],
   channels: (c) => (c.node.outputs[1] ? frozen(c) : spatialFlow(c)),
 };

@@ -1,8 +1,11 @@
 import { normaliseAxis } from "../../tensor/shape.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
+import { meanOver } from "./reduce-gradients.ts";
 import { doubles } from "./support/doubles.ts";
 import { doubleTensor } from "./support/floats.ts";
+import { formula } from "./support/formula.ts";
 import { forEachGroup } from "./support/normalising.ts";
+import { throughStatistics } from "./support/normalising-gradients.ts";
 import { operandOf, typed } from "./support/operands.ts";
 import { mixingFlow } from "./support/param-flow.ts";
 
@@ -34,4 +37,11 @@ export const meanVarianceNormalization: OpDefinition = {
     return [doubleTensor(outputs[0]!.shape, y)];
   },
   channels: mixingFlow(axesOf),
+  gradient(g) {
+    const { sub, sqrt, square, add, reciprocal } = formula(g);
+    const axes = axesOf(g);
+    const variance = meanOver(g, square(sub(g.in(0), meanOver(g, g.in(0), axes))), axes);
+    const inverse = reciprocal(add(sqrt(variance), leastDeviation));
+    return [throughStatistics(g, g.dy, { hat: g.out(0), inverse, axes })];
+  },
 };

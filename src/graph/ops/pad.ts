@@ -1,11 +1,13 @@
 import { allocate } from "../../tensor/dtype.ts";
-import type { HostTensor } from "../../tensor/host-tensor.ts";
+import { type HostTensor, zeros } from "../../tensor/host-tensor.ts";
 import { checkedAdd, rowStrides, showShape, sizeOf } from "../../tensor/shape.ts";
 import type { ChannelContext, ChannelIds } from "../channels.ts";
+import type { GradientContext, GradientRule } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { allAxes, resolveAxes } from "./support/axes.ts";
 import { countKept, frozen } from "./support/flow.ts";
 import { hostInts, operand, optionalInts, optionalScalar, refuse, typed } from "./support/operands.ts";
+import { alongAxis, padded } from "./support/reshaping.ts";
 import { forEachOffset } from "./support/strided.ts";
 
 export type PadMode = "constant" | "edge" | "reflect" | "wrap";
@@ -103,6 +105,31 @@ function paddedChannels(
   return [{ axis, ids: [...first, ...ids, ...last] }];
 }
 
+/** Crops what was added and pads what was cropped; what repeats elements gathers them along one axis after the other. */
+const gradient: GradientRule = (g) => {
+  if (g.wants(2)) g.refuse("the padding value must be a constant");
+  const p = padding(g);
+  const negative = (list: readonly number[]): number[] => list.map((n) => (n === 0 ? 0 : -n));
+  if (p.mode === "constant") return [padded(g, g.dy, negative(p.before), negative(p.after))];
+  const from = g.inputs[0]!.shape;
+  const shape = [...g.outputs[0]!.shape];
+  let dx = g.dy;
+  for (const [axis, size] of from.entries()) {
+    if (p.before[axis] === 0 && p.after[axis] === 0) continue;
+    const sources = Array.from({ length: shape[axis]! }, (_, i) => sourceOf(p, axis, size, i));
+    dx = alongAxis(g, selection(g, sources, size), size, dx, shape, axis);
+    shape[axis] = size;
+  }
+  return [dx];
+};
+
+/** The matrix [size, sources] of ones where a column's source is the row's number. */
+function selection(g: GradientContext, sources: readonly number[], size: number): string {
+  const matrix = zeros([size, sources.length], g.inputs[0]!.dtype);
+  for (const [i, source] of sources.entries()) matrix.data[source * sources.length + i] = 1;
+  return g.constant(matrix);
+}
+
 export const pad: OpDefinition = {
   name: "Pad",
   inputs: [2, 4],
@@ -133,6 +160,7 @@ export const pad: OpDefinition = {
     const flow = c.in(0);
     return flow ? paddedChannels(c, padding(c), flow) : frozen(c);
   },
+  gradient,
 };
 
 /** Element (i0, i1, …) of the result is element (sources[0][i0], sources[1][i1], …) of `x`, or `value` where one is -1. */

@@ -1,3 +1,4 @@
+import { noGradient } from "../gradient-rule.ts";
 import type { OpContext, OpDefinition } from "../op.ts";
 import {
   operandsOf,
@@ -24,7 +25,10 @@ function steps(c: OpContext): Steps {
   return { start: start!, delta: delta!, count: Math.max(0, Math.ceil((limit! - start!) / delta!)) };
 }
 
-/** start, start + delta, … below limit (above it where delta is negative). */
+/**
+ * start, start + delta, … below limit (above it where delta is negative). The host reads the operands, so nothing that is
+ * trained can be among them.
+ */
 export const range: OpDefinition = {
   name: "Range",
   inputs: [3, 3],
@@ -41,4 +45,5 @@ export const range: OpDefinition = {
     for (let i = 0; i < out.length; i++) store(type!.dtype, out, i, start + i * delta);
     return [resultTensor(type!, out)];
   },
+  gradient: noGradient,
 };

@@ -1,6 +1,7 @@
 import { getNumber } from "../../tensor/host-tensor.ts";
 import { rowStrides } from "../../tensor/shape.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
+import { reduceGradient } from "./reduce-gradients.ts";
 import { allAxes, resolveAxes } from "./support/axes.ts";
 import { frozen } from "./support/flow.ts";
 import {
@@ -89,4 +90,5 @@ export const reduceOps: readonly OpDefinition[] = Object.entries(table).map(([na
     const gone = keep ? 0 : axes.filter((axis) => axis < flow.axis).length;
     return [{ axis: flow.axis - gone, ids: flow.ids }];
   },
+  gradient: reduceGradient(name, (g) => reducedAxes(g).axes),
 }));

@@ -3,6 +3,7 @@ import { showShape, sizeOf } from "../../tensor/shape.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { countKept, frozen, reshapedFlow, withEntry } from "./support/flow.ts";
 import { hostInts, operand, refuse, typed } from "./support/operands.ts";
+import { reshapingGradient } from "./support/reshaping.ts";
 
 /** The target shape with its 0 (copy, unless allowzero) and -1 (whatever is left) worked out. */
 function targetShape(c: OpContext): number[] {
@@ -52,4 +53,5 @@ export const reshape: OpDefinition = {
     if (literal) c.hostInput(1, (kept) => withEntry(wanted, out.axis, countKept(out.ids, kept)));
     return [out];
   },
+  gradient: reshapingGradient,
 };

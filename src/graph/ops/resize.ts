@@ -1,9 +1,11 @@
 import { printable, UnsupportedError } from "../../errors.ts";
-import { getNumber } from "../../tensor/host-tensor.ts";
+import type { DType } from "../../tensor/dtype.ts";
+import { getNumber, type HostTensor, setNumber, zeros } from "../../tensor/host-tensor.ts";
 import { normaliseAxis, rowStrides, showShape } from "../../tensor/shape.ts";
 import { attributesOf, hostValue, type OpContext, type OpDefinition } from "../op.ts";
 import { frozen } from "./support/flow.ts";
 import { hostInts, operand, refuse, resultArray, resultTensor, store, typed } from "./support/operands.ts";
+import { alongAxis } from "./support/reshaping.ts";
 import { forEachOffset } from "./support/strided.ts";
 
 /** How one axis is resampled: output position o is Σ_t weights[o·taps + t] · x[positions[o·taps + t]]. */
@@ -197,6 +199,17 @@ function linearAxis(axis: number, size: number, out: number, at: Float64Array): 
   return { axis, size, out, taps: 2, positions, weights };
 }
 
+/** What each input position [size] gives to each output [out]; nothing where that lies outside the region of interest. */
+function transposedWeights({ size, out, taps, positions, weights }: ResizedAxis, dtype: DType): HostTensor {
+  const matrix = zeros([size, out], dtype);
+  for (const [i, position] of positions.entries()) {
+    if (position < 0) continue;
+    const at = position * out + Math.floor(i / taps);
+    setNumber(matrix.data, at, getNumber(matrix.data, at) + weights[i]!);
+  }
+  return matrix;
+}
+
 /** Resamples any axes by nearest neighbour or linear interpolation. */
 export const resize: OpDefinition = {
   name: "Resize",
@@ -256,5 +269,15 @@ export const resize: OpDefinition = {
     const named = c.inputs[3] && axesOf(c).includes(flow?.axis ?? -1);
     if (!flow || named || resizePlan(c).axes.some((r) => r.axis === flow.axis)) return frozen(c);
     return [flow];
+  },
+  gradient(g) {
+    const shape = [...g.outputs[0]!.shape];
+    let dx = g.dy;
+    for (const resized of resizePlan(g).axes) {
+      const { axis, size } = resized;
+      dx = alongAxis(g, g.constant(transposedWeights(resized, g.inputs[0]!.dtype)), size, dx, shape, axis);
+      shape[axis] = size;
+    }
+    return [dx];
   },
 };

@@ -1,4 +1,5 @@
 import { sizeOf } from "../../tensor/shape.ts";
+import { noGradient } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { operand } from "./support/operands.ts";
 
@@ -19,6 +20,7 @@ export const shapeOp: OpDefinition = {
   reference: (c, _inputs, [type]) => [
     { dtype: "i64", shape: type!.shape, data: BigInt64Array.from(dimensions(c), (d) => BigInt(d)) },
   ],
+  gradient: noGradient,
 };
 
 /** The number of elements of its input. Needs the input's type only. */
@@ -34,4 +36,5 @@ export const sizeOp: OpDefinition = {
   reference: (c) => [
     { dtype: "i64", shape: [], data: BigInt64Array.of(BigInt(sizeOf(operand(c, 0).shape))) },
   ],
+  gradient: noGradient,
 };

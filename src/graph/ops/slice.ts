@@ -4,6 +4,7 @@ import type { OpContext, OpDefinition } from "../op.ts";
 import { allAxes, resolveAxes } from "./support/axes.ts";
 import { countKept, frozen, withEntry } from "./support/flow.ts";
 import { hostInts, operand, optionalInts, refuse, typed } from "./support/operands.ts";
+import { padded } from "./support/reshaping.ts";
 import { stridedCopy } from "./support/strided.ts";
 
 /** A slice with every axis named: element i of the output along an axis is element start + i·step of the input. */
@@ -85,5 +86,13 @@ export const slice: OpDefinition = {
     const range = sliceRange(c);
     if (!range.axes.includes(flow.axis)) return [flow];
     return range.steps[flow.axis] === 1 ? channelSlice(c, range, flow.axis, flow.ids) : frozen(c);
+  },
+  gradient(g) {
+    if (!g.wants(0)) return [];
+    const { shape } = g.inputs[0]!;
+    const { starts, steps, shape: taken } = sliceRange(g);
+    if (steps.some((step) => step !== 1)) return [g.emit("Unslice", [g.dy], { shape, starts, steps })];
+    const behind = shape.map((d, i) => d - starts[i]! - taken[i]!);
+    return [padded(g, g.dy, starts, behind)];
   },
 };

@@ -1,7 +1,10 @@
 import { normaliseAxis, sizeOf } from "../../tensor/shape.ts";
+import type { GradientContext, GradientRule } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
+import { sumOver } from "./reduce-gradients.ts";
 import { doubles } from "./support/doubles.ts";
 import { doubleTensor } from "./support/floats.ts";
+import { formula } from "./support/formula.ts";
 import { operandOf, typed } from "./support/operands.ts";
 import { mixingFlow } from "./support/param-flow.ts";
 
@@ -13,8 +16,25 @@ export const softmaxAxis = (c: OpContext): number =>
     `${c.node.op} "${c.node.name}"`,
   );
 
+/** The sum over the softmax's axis, which stays as 1. */
+const sumAlong = (g: GradientContext, name: string): string => sumOver(g, name, [softmaxAxis(g)]);
+
+const softmaxGradient: GradientRule = (g) => {
+  const { mul, sub } = formula(g);
+  return [mul(g.out(0), sub(g.dy, sumAlong(g, mul(g.dy, g.out(0)))))];
+};
+
+const logSoftmaxGradient: GradientRule = (g) => {
+  const { mul, sub, exp } = formula(g);
+  return [sub(g.dy, mul(exp(g.out(0)), sumAlong(g, g.dy)))];
+};
+
 /** exp(x - max) over its sum along one axis, or the logarithm of that. */
-const softmaxOp = (name: string, finish: (x: number, max: number, sum: number) => number): OpDefinition => ({
+const softmaxOp = (
+  name: string,
+  finish: (x: number, max: number, sum: number) => number,
+  gradient: GradientRule,
+): OpDefinition => ({
   name,
   inputs: [1, 1],
   outputs: [1, 1],
@@ -44,7 +64,12 @@ const softmaxOp = (name: string, finish: (x: number, max: number, sum: number) =
     return [doubleTensor(shape, y)];
   },
   channels: mixingFlow((c) => [softmaxAxis(c)]),
+  gradient,
 });
 
-export const softmax = softmaxOp("Softmax", (x, max, sum) => Math.exp(x - max) / sum);
-export const logSoftmax = softmaxOp("LogSoftmax", (x, max, sum) => x - max - Math.log(sum));
+export const softmax = softmaxOp("Softmax", (x, max, sum) => Math.exp(x - max) / sum, softmaxGradient);
+export const logSoftmax = softmaxOp(
+  "LogSoftmax",
+  (x, max, sum) => x - max - Math.log(sum),
+  logSoftmaxGradient,
+);

@@ -1,8 +1,10 @@
 import { normaliseAxis, rowStrides, showShape } from "../../tensor/shape.ts";
 import type { ChannelContext, ChannelIds } from "../channels.ts";
+import type { GradientRule } from "../gradient-rule.ts";
 import { attributesOf, type OpContext, type OpDefinition } from "../op.ts";
 import { countKept, frozen } from "./support/flow.ts";
 import { operand, optionalInts, refuse, typed } from "./support/operands.ts";
+import { padded } from "./support/reshaping.ts";
 import { stridedCopy } from "./support/strided.ts";
 
 /** Axis of a Split and the size of each part. Without sizes the parts are equal; only num_outputs lets the last be smaller. */
@@ -54,6 +56,23 @@ function splitChannels(
   return parts.map((ids) => ({ axis: flow.axis, ids }));
 }
 
+/** The parts' gradients one behind the other, with zeros for parts that nothing depends on. */
+const gradient: GradientRule = (g) => {
+  const { axis, sizes } = splitParts(g);
+  const shape = g.inputs[0]!.shape;
+  const along = (n: number): number[] => shape.map((_, i) => (i === axis ? n : 0));
+  const used = sizes.flatMap((size, k) => {
+    const name = g.incoming(k);
+    return name === undefined ? [] : [{ name, start: startsOf(sizes)[k]!, size }];
+  });
+  // Each part is padded up to the next one, the first also at its front.
+  const parts = used.map(({ name, start, size }, k) => {
+    const next = used[k + 1]?.start ?? shape[axis]!;
+    return padded(g, name, along(k === 0 ? start : 0), along(next - start - size));
+  });
+  return [parts.length === 1 ? parts[0]! : g.emit("Concat", parts, { axis })];
+};
+
 export const split: OpDefinition = {
   name: "Split",
   inputs: [1, 2],
@@ -84,4 +103,5 @@ export const split: OpDefinition = {
     const { axis, sizes } = splitParts(c);
     return axis === flow.axis ? splitChannels(c, flow, sizes) : sizes.map(() => flow);
   },
+  gradient,
 };

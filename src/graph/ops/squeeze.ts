@@ -4,6 +4,7 @@ import type { OpContext, OpDefinition } from "../op.ts";
 import { resolveAxes } from "./support/axes.ts";
 import { frozen } from "./support/flow.ts";
 import { operand, optionalInts, refuse, typed } from "./support/operands.ts";
+import { reshapingGradient } from "./support/reshaping.ts";
 
 /** The axes of size 1 that go; all of them where none are named. */
 function squeezedAxes(c: OpContext): ReadonlySet<number> {
@@ -43,4 +44,5 @@ export const squeeze: OpDefinition = {
     const before = [...gone].filter((axis) => axis < flow.axis).length;
     return [{ axis: flow.axis - before, ids: flow.ids }];
   },
+  gradient: reshapingGradient,
 };

@@ -2,6 +2,7 @@ import { zeros } from "../../tensor/host-tensor.ts";
 import { checkedMul, rowStrides } from "../../tensor/shape.ts";
 import type { OpDefinition } from "../op.ts";
 import { hostInts, operand, refuse, typed } from "./support/operands.ts";
+import { aroundAxis, reshapedTo } from "./support/reshaping.ts";
 import { forEachOffset, stridedStore } from "./support/strided.ts";
 
 /** The input repeated `repeats[d]` times along every axis d. */
@@ -38,5 +39,20 @@ export const tile: OpDefinition = {
       stridedStore(out, start!, strides, x!),
     );
     return [out];
+  },
+  gradient(g) {
+    const shape = [...g.outputs[0]!.shape];
+    let dx = g.dy;
+    for (const [axis, repeats] of hostInts(g, 1, "repeats").entries()) {
+      if (repeats === 1) continue;
+      const size = g.inputs[0]!.shape[axis]!;
+      // Copies of an axis lie one behind the other: outside it, once the axis is split.
+      const [outer, , inner] = aroundAxis(shape, axis);
+      const split = reshapedTo(g, dx, shape, [outer, repeats, size * inner]);
+      const sum = g.emit("ReduceSum", [split, g.constant([1])]);
+      shape[axis] = size;
+      dx = reshapedTo(g, sum, [outer, 1, size * inner], shape);
+    }
+    return [dx];
   },
 };

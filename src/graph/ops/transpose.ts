@@ -46,4 +46,8 @@ export const transpose: OpDefinition = {
     const flow = c.in(0);
     return flow ? [{ axis: permutation(c).indexOf(flow.axis), ids: flow.ids }] : frozen(c);
   },
+  gradient(g) {
+    const perm = permutation(g);
+    return [g.emit("Transpose", [g.dy], { perm: perm.map((_, axis) => perm.indexOf(axis)) })];
+  },
 };

@@ -3,6 +3,7 @@ import { type AttributeKind, type Attributes, attributesOf, type OpDefinition } 
 import { mapOne } from "./support/elementwise.ts";
 import { erf } from "./support/erf.ts";
 import { type Kind, operandOf, typed } from "./support/operands.ts";
+import { unaryGradient } from "./unary-gradients.ts";
 
 interface Unary {
   readonly kind: Kind;
@@ -147,4 +148,5 @@ export const unaryOps: readonly OpDefinition[] = Object.entries(table).map(([nam
   },
   reference: (c, [x], [type]) => [mapOne(x!, type!, unary.of(attributesOf(c.node)))],
   channels: elementwiseFlow,
+  gradient: unaryGradient(name),
 }));

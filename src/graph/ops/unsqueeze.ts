@@ -3,6 +3,7 @@ import type { OpContext, OpDefinition } from "../op.ts";
 import { resolveAxes } from "./support/axes.ts";
 import { frozen } from "./support/flow.ts";
 import { hostInts, operand, typed } from "./support/operands.ts";
+import { reshapingGradient } from "./support/reshaping.ts";
 
 /** For every axis of the output, the input axis it is, or -1 where a 1 was put in. */
 function origins(c: OpContext): readonly number[] {
@@ -34,4 +35,5 @@ export const unsqueeze: OpDefinition = {
     const flow = c.in(0);
     return flow ? [{ axis: origins(c).indexOf(flow.axis), ids: flow.ids }] : frozen(c);
   },
+  gradient: reshapingGradient,
 };

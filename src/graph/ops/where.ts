@@ -2,6 +2,7 @@ import { broadcastShapes } from "../../tensor/shape.ts";
 import { elementwiseFlow } from "../channels.ts";
 import type { OpDefinition } from "../op.ts";
 import { mapMany } from "./support/elementwise.ts";
+import { formula, toOperand } from "./support/formula.ts";
 import { operand, operandOf, refuse, typed } from "./support/operands.ts";
 
 /** y = condition ? a : b, all three broadcast together. */
@@ -31,4 +32,12 @@ export const where: OpDefinition = {
     ),
   ],
   channels: elementwiseFlow,
+  gradient(g) {
+    const { where } = formula(g);
+    return [
+      undefined,
+      toOperand(g, 1, () => where(g.in(0), g.dy, 0)),
+      toOperand(g, 2, () => where(g.in(0), 0, g.dy)),
+    ];
+  },
 };

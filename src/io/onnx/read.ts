@@ -9,10 +9,10 @@ import {
 } from "onnx-buf";
 import { FileError, GraphError, printable, UnsupportedError } from "../../errors.ts";
 import { type Attribute, type Graph, type GraphValue, makeGraph } from "../../graph/graph.ts";
-import { findOp } from "../../graph/ops/index.ts";
 import { type HostTensor, scalar, tensor } from "../../tensor/host-tensor.ts";
 import { guarded, type ReadOptions } from "../fault.ts";
 import { unpackMasks } from "../masks.ts";
+import { checkOps } from "../model-ops.ts";
 import { attributeOf } from "./attribute.ts";
 import { type Draft, makeDraft } from "./draft.ts";
 import { checkOpset } from "./opset.ts";
@@ -45,7 +45,7 @@ export function readOnnx(bytes: Uint8Array, options: OnnxOptions = {}): Graph {
     const draft = makeDraft(inputs, weights, definedNames(graph), readNames(graph));
     for (const [i, name] of uniqueNames(graph.node).entries())
       addNode(graph.node[i]!, name, opset, draft, options.external);
-    checkOps(draft);
+    checkOps(draft.nodes);
     const metadata = new Map<string, string>();
     for (const { key, value } of model.metadataProps) {
       if (metadata.has(key))
@@ -56,18 +56,6 @@ export function readOnnx(bytes: Uint8Array, options: OnnxOptions = {}): Graph {
     const outputs = graph.output.map((v) => readOutput(v, draft));
     return makeGraph({ name: graph.name, inputs, outputs, nodes: draft.nodes, weights, masks, metadata });
   });
-}
-
-/** Names every op that is missing at once, so that nobody learns of them one by one. */
-function checkOps({ nodes }: Draft): void {
-  const unknown = nodes.filter((n) => !findOp(n.op));
-  const ops = [...new Set(unknown.map((n) => printable(n.op)))];
-  if (ops.length < 2) return;
-  const list = ops.slice(0, 10).join(", ") + (ops.length > 10 ? ` and ${ops.length - 10} more` : "");
-  throw new UnsupportedError(
-    `ops ${list} (first: node "${printable(unknown[0]!.name)}") are not supported. See the README for the list of ops.`,
-    { op: printable(unknown[0]!.op), node: printable(unknown[0]!.name) },
-  );
 }
 
 function decode(bytes: Uint8Array): ModelProto {

@@ -21,6 +21,7 @@ const codes: Readonly<Record<string, number>> = {
   Min: 6,
   Mod: 7,
   PRelu: 8,
+  ReluGrad: 9,
   And: 13,
   Or: 14,
   Xor: 15,
@@ -33,6 +34,7 @@ const codes: Readonly<Record<string, number>> = {
 
 export const [addCode, subtractCode, multiplyCode] = [0, 1, 2] as const;
 const leastCompare = 20;
+/** Of integers; floats know 9 as ReluGrad. */
 const integerModulo = 9;
 
 /** `v` read as if it had been broadcast to the shape of `to`. */
@@ -109,6 +111,7 @@ const binary: Lowering = {
     "Pow",
     "Mod",
     "PRelu",
+    "ReluGrad",
     "And",
     "Or",
     "Xor",

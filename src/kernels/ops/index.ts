@@ -6,11 +6,15 @@ import { convTransposeLowering } from "./conv-transpose.ts";
 import { matmulLowerings } from "./matmul.ts";
 import { movementLowerings } from "./movement.ts";
 import { normLowerings } from "./norm.ts";
+import { batchTrainingLowerings } from "./norm-batch-training.ts";
 import { poolLowerings } from "./pool.ts";
+import { poolGradientLowerings } from "./pool-gradient.ts";
 import { reduceLowerings } from "./reduce.ts";
 import { resizeLowering } from "./resize.ts";
 import { softmaxLowerings } from "./softmax.ts";
+import { trainingLowerings } from "./training.ts";
 import { unaryLowerings } from "./unary.ts";
+import { weightGradientLowering } from "./weight-gradient.ts";
 
 /** How every op runs on the device. Adding an op's kernels is one entry here. */
 export const lowerings: readonly Lowering[] = [
@@ -24,8 +28,12 @@ export const lowerings: readonly Lowering[] = [
   ...poolLowerings,
   ...reduceLowerings,
   resizeLowering,
+  ...batchTrainingLowerings,
+  ...poolGradientLowerings,
   ...softmaxLowerings,
+  ...trainingLowerings,
   ...unaryLowerings,
+  weightGradientLowering,
 ];
 
 const byOp = new Map(lowerings.flatMap((l) => l.ops.map((op) => [op, l] as const)));

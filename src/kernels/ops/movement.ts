@@ -3,6 +3,7 @@ import { concatAxis } from "../../graph/ops/concat.ts";
 import { sliceRange } from "../../graph/ops/slice.ts";
 import { splitParts } from "../../graph/ops/split.ts";
 import { permutation } from "../../graph/ops/transpose.ts";
+import { unsliceRange } from "../../graph/ops/unslice.ts";
 import { broadcastStrides, sizeOf } from "../../tensor/shape.ts";
 import type { Dispatch, LowerContext, Lowering, View } from "../lowering.ts";
 import { opContext } from "./movement-context.ts";
@@ -88,6 +89,21 @@ const slice: Lowering = {
     const strides = x.strides.map((s, d) => s * steps[d]!);
     const offset = x.strides.reduce((sum, s, d) => sum + s * starts[d]!, x.offset);
     if (sizeOf(y.shape) > 0) copyView(context.emit, { ...x, shape: y.shape, strides, offset }, y);
+  },
+};
+
+const unslice: Lowering = {
+  ops: ["Unslice"],
+  layout: "any",
+  lower(context) {
+    const { starts, steps } = unsliceRange(opContext(context));
+    const x = input(context);
+    const y = output(context);
+    const strides = y.strides.map((s, d) => s * steps[d]!);
+    const offset = y.strides.reduce((sum, s, d) => sum + s * starts[d]!, y.offset);
+    fillView(context.emit, y, 0);
+    if (sizeOf(x.shape) > 0)
+      copyView(context.emit, x, { ...y, shape: x.shape, strides, offset, rows: false });
   },
 };
 
@@ -186,4 +202,5 @@ export const movementLowerings: readonly Lowering[] = [
   split,
   tile,
   transpose,
+  unslice,
 ];

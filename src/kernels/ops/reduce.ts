@@ -1,6 +1,6 @@
 import { reducedAxes } from "../../graph/ops/reduce.ts";
-import { rowStrides, sizeOf } from "../../tensor/shape.ts";
 import type { LowerContext, Lowering, View } from "../lowering.ts";
+import { emitChannelResult, emitChannelSums, hasChannelSums } from "./channel-sums.ts";
 import { opContext } from "./movement-context.ts";
 import { eight, type Loop, rankSpec, simplifyLoops, visits, wrapped } from "./movement-loops.ts";
 
@@ -68,21 +68,34 @@ export function emitReduce(
   });
 }
 
-/** Contiguous scratch memory of a shape, as a view. */
-export function scratchView(context: LowerContext, label: string, shape: readonly number[]): View {
-  const operand = context.scratch(`${context.node.name} ${label}`, Math.max(1, sizeOf(shape)));
-  return { operand, word: "f32", shape, strides: rowStrides(shape), offset: 0, rows: true };
-}
-
 const reduce: Lowering = {
   ops: Object.keys(foldCodes),
   layout: "any",
   lower(context) {
     const { axes } = reducedAxes(opContext(context));
     const code = foldCodes[context.node.op as keyof typeof foldCodes];
+    if (sumsChannels(context, axes)) {
+      const sums = emitChannelSums(context, "values", context.inputs[0]!);
+      const mean = context.node.op === "ReduceMean";
+      emitChannelResult(context, sums, mean ? 1 / sums.count : 1, context.outputs[0]!);
+      return;
+    }
     emitReduce(context, code, context.inputs[0]!, axes, context.outputs[0]!);
   },
 };
+
+/** Is it the sum or mean of every channel, on a layout where that has a kernel of its own? (What biases' gradients are.) */
+function sumsChannels(context: LowerContext, axes: readonly number[]): boolean {
+  const [x] = context.inputs;
+  const { op } = context.node;
+  return (
+    (op === "ReduceSum" || op === "ReduceMean") &&
+    !axes.includes(1) &&
+    axes.length === x!.shape.length - 1 &&
+    context.outputs[0]!.shape.length === 1 &&
+    hasChannelSums([x!])
+  );
+}
 
 const globalPool: Lowering = {
   ops: ["GlobalAveragePool", "GlobalMaxPool"],

@@ -1,5 +1,6 @@
 import { showShape, sizeOf } from "../../../tensor/shape.ts";
 import type { OpDefinition } from "../../op.ts";
+import type { Slope } from "../reduce-gradients.ts";
 import { doubles } from "./doubles.ts";
 import { doubleTensor } from "./floats.ts";
 import { operandOf, refuse, typed } from "./operands.ts";
@@ -9,6 +10,7 @@ import { spatialFlow } from "./param-flow.ts";
 export const globalPool = (
   name: string,
   fold: (x: Float64Array, from: number, to: number) => number,
+  slope: Slope,
 ): OpDefinition => ({
   name,
   inputs: [1, 1],
@@ -28,4 +30,7 @@ export const globalPool = (
     return [doubleTensor(outputs[0]!.shape, y)];
   },
   channels: spatialFlow,
+  gradient: (g) => [
+    slope(g, { dy: g.dy, y: () => g.out(0), axes: g.inputs[0]!.shape.map((_, i) => i).slice(2) }),
+  ],
 });

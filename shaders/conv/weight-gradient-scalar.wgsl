@@ -1,0 +1,9 @@
+// conv/weight-gradient-scalar: as conv/weight-gradient, word by word, for a batch of one image.
+// One thread: R rows x V taps over one slice of the pixel rows.
+// Reads per pixel: 4R B of dy (uniform), 4V B of x, for R V multiply-adds. No barrier.
+// @include "lib/weight-gradient.wgsl"
+alias Value = f32;
+
+fn total(v: Value) -> f32 { return v; }
+
+fn kept(v: Value, i: u32) -> Value { return v; }

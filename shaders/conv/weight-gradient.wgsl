@@ -1,0 +1,11 @@
+// conv/weight-gradient: gradient of Conv and Gemm with respect to the weight, on the columns layout, four images at a time.
+// A dot product per weight over all pixels and images: dy is uniform over the lanes, which run along the taps of a row.
+// One thread: R rows x V taps over one slice of the pixel rows; slices are added up by reduce/reduce, in a fixed order.
+// Reads per four images of a pixel: 16R B of dy (uniform), 16V B of x, for R V vec4 multiply-adds. No barrier.
+// @include "lib/weight-gradient.wgsl"
+// @include "lib/pixel-rows.wgsl"
+alias Value = vec4<f32>;
+
+fn total(v: Value) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+
+fn kept(v: Value, i: u32) -> Value { return select(Value(), v, present(i, params.quads, params.tail)); }

@@ -1,0 +1,90 @@
+// The body of conv/weight-gradient and its scalar form: dw[m, k] = sum over columns of dy[m] * x under tap k.
+// The file that includes it says what a Value is (f32 or four images) and how to take one.
+override WG_SIZE: u32 = 32;
+override RAGGED: bool = false; // is the last quad of a pixel not full?
+const R: u32 = 4u; // @spec 1 2 4 8
+const V: u32 = 4u; // @spec 1 2 4
+
+struct Params {
+  rows: u32, // of pixels: depth x height
+  height: u32,
+  width: u32, // runs per row
+  inner: u32, // values per run
+  quads: u32, // values per pixel
+  tail: u32, // images in the last quad of a pixel where it is not full, else 0
+  rows_per_slice: u32,
+  taps: u32, // entries of a row of dw
+  rows_per_group: u32,
+  blocks_per_group: u32,
+  groups: u32,
+  x_base: u32,
+  x_d: u32,
+  x_h: u32,
+  x_w: u32,
+  x_group: u32,
+  dy_base: u32,
+  dy_d: u32,
+  dy_h: u32,
+  dy_w: u32,
+  dy_channel: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<Value>;
+@group(0) @binding(1) var<storage, read> dy: array<Value>;
+@group(0) @binding(2) var<storage, read> offsets: array<u32>; // of each tap into x
+@group(0) @binding(3) var<storage, read_write> dw: array<f32>; // [slice][m][k]
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(WG_SIZE)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+  let conv_group = group.y / params.blocks_per_group;
+  let row = (group.y - conv_group * params.blocks_per_group) * R;
+  let first = group.x * (WG_SIZE * V) + lane.x;
+  // Rows and taps past the end read the last one again; they are not stored.
+  var dy_at: array<u32, R>;
+  var x_at: array<u32, V>;
+  var acc: array<Value, R * V>;
+  for (var r: u32 = 0u; r < R; r++) { // @unroll
+    dy_at[r] = params.dy_base
+      + (conv_group * params.rows_per_group + min(row + r, params.rows_per_group - 1u)) * params.dy_channel;
+  }
+  for (var v: u32 = 0u; v < V; v++) { // @unroll
+    x_at[v] = params.x_base + conv_group * params.x_group + offsets[min(first + v * WG_SIZE, params.taps - 1u)];
+  }
+  for (var i: u32 = 0u; i < R * V; i++) { // @unroll
+    acc[i] = Value();
+  }
+  let begin = group.z * params.rows_per_slice;
+  let end = min(begin + params.rows_per_slice, params.rows);
+  for (var pixel_row = begin; pixel_row < end; pixel_row++) {
+    let d = pixel_row / params.height;
+    let h = pixel_row - d * params.height;
+    for (var w = 0u; w < params.width; w++) {
+      let x_run = d * params.x_d + h * params.x_h + w * params.x_w;
+      let dy_run = d * params.dy_d + h * params.dy_h + w * params.dy_w;
+      for (var i = 0u; i < params.inner; i++) {
+        var slope: array<Value, R>;
+        for (var r: u32 = 0u; r < R; r++) { // @unroll
+          slope[r] = dy[dy_at[r] + dy_run + i];
+          if (RAGGED) { slope[r] = kept(slope[r], i); }
+        }
+        for (var v: u32 = 0u; v < V; v++) { // @unroll
+          var value = x[x_at[v] + x_run + i];
+          if (RAGGED) { value = kept(value, i); }
+          for (var r: u32 = 0u; r < R; r++) { // @unroll
+            acc[r * V + v] += slope[r] * value;
+          }
+        }
+      }
+    }
+  }
+  let slice = group.z * params.groups * params.rows_per_group;
+  for (var r: u32 = 0u; r < R; r++) { // @unroll
+    for (var v: u32 = 0u; v < V; v++) { // @unroll
+      let k = first + v * WG_SIZE;
+      if (row + r < params.rows_per_group && k < params.taps) {
+        dw[(slice + conv_group * params.rows_per_group + row + r) * params.taps + k] = total(acc[r * V + v]);
+      }
+    }
+  }
+}
