@@ -31,6 +31,8 @@ export type ErrorCode =
   | "E_SPARSE"
   | "E_PRUNE"
   | "E_PLAN"
+  // training
+  | "E_DIVERGED"
   // engine
   | "E_INPUT"
   | "E_DISPOSED"
@@ -93,6 +95,12 @@ export class PruneError extends SecateurError {
 export class PlanError extends SecateurError {
   constructor(message: string, details: ErrorDetails = {}) {
     super("E_PLAN", message, details);
+  }
+}
+/** Training that went to infinity, or cannot go on. */
+export class TrainingError extends SecateurError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super("E_DIVERGED", message, details);
   }
 }
 /** A value handed to a public function that it cannot take. */

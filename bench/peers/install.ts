@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 
 /** Exact versions: a benchmark without them cannot be repeated. */
 export const peerVersions: Readonly<Record<string, string>> = {
-  "@tensorflow/tfjs-core": "4.22.0",
+  "@tensorflow/tfjs": "4.22.0",
   "@tensorflow/tfjs-backend-webgpu": "4.22.0",
 };
 

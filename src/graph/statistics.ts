@@ -110,6 +110,11 @@ function learnedWeights(graph: Graph, node: Node): string[] {
   return [...new Set(names)];
 }
 
+/** Names of all learned weights, each once, in the order of the nodes that read them first. */
+export const learnedNames = (graph: Graph): string[] => [
+  ...new Set(graph.nodes.flatMap((node) => learnedWeights(graph, node))),
+];
+
 function macsOf(graph: Graph, types: ReadonlyMap<string, TensorType>, node: Node): number {
   const outputs = node.outputs.map((name) => types.get(name) ?? { dtype: "f32" as const, shape: [] });
   return opOf(node).macs?.(contextOf(node, types, graph.weights), outputs) ?? 0;

@@ -1,7 +1,8 @@
 import { GpuError, InputError, printable, SecateurError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { createTimer } from "../gpu/timer.ts";
-import type { Graph, GraphValue } from "../graph/graph.ts";
+import { opOf } from "../graph/evaluate.ts";
+import { type Graph, type GraphValue, withWeights } from "../graph/graph.ts";
 import { fromWords, toWords } from "../kernels/words.ts";
 import { describePlan, type Plan } from "../plan/plan.ts";
 import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
@@ -30,6 +31,15 @@ export interface Session {
   readonly outputs: readonly GraphValue[];
   /** One inference. Throws E_INPUT for a wrong name, dtype or shape, E_DISPOSED, E_DEVICE_LOST. */
   run(inputs: Tensors): Promise<Record<string, HostTensor>>;
+  /**
+   * One pass of which nothing is read back: for sessions whose updates change their variables, a training step. Returns once
+   * the pass is queued; waits now and then, so that passes do not pile up. Throws as `run` does.
+   */
+  step(inputs: Tensors): Promise<void>;
+  /** What a variable holds on the device after all passes so far. Throws E_INPUT for a name that is no variable. */
+  read(name: string): Promise<HostTensor>;
+  /** The graph with what its variables hold now. */
+  readState(): Promise<Graph>;
   /** GPU milliseconds of one pass over the inputs of the last run: no upload, no read-back. */
   time(repeats?: number): Promise<number>;
   /** GPU milliseconds per step of one pass; needs `profile: true`. */
@@ -48,6 +58,8 @@ export interface Session {
 
 /** Specialisations kept per session; the least recently used one goes. */
 const specialisationCap = 8;
+/** Passes queued before a step waits for them: uploads are copied, and Dawn's memory grows until something is awaited. */
+const mostQueued = 8;
 
 type Specialise = (
   shapes: ReadonlyMap<string, Shape>,
@@ -66,6 +78,8 @@ export function makeSession(
   let current: Specialised | undefined;
   let disposed = false;
   let queue: Promise<unknown> = Promise.resolve();
+  let queued = 0;
+  const stateful = graph.nodes.some((node) => opOf(node).inPlace !== undefined);
 
   const alive = (): void => {
     if (disposed) throw new SecateurError("E_DISPOSED", "the session was disposed. Compile the graph again.");
@@ -87,6 +101,11 @@ export function makeSession(
     let found = cache.get(key);
     if (found) cache.delete(key);
     else {
+      if (stateful && cache.size > 0) {
+        throw new InputError(
+          `this session updates its variables, so it takes the shapes it was compiled for: ${[...cache.keys()][0]}, not ${key}.`,
+        );
+      }
       found = await specialise(shapes, values);
       for (const [name, value] of variables) upload(found, name, value);
       if (cache.size >= specialisationCap) {
@@ -161,12 +180,42 @@ export function makeSession(
     return encoder.finish();
   }
 
-  async function run(inputs: Tensors): Promise<Record<string, HostTensor>> {
+  async function submit(inputs: Tensors): Promise<Specialised> {
     alive();
     const { shapes, values } = collect(inputs);
     const s = await specialised(shapes, values);
     for (const { name } of graph.inputs) if (!values.has(name)) upload(s, name, inputs[name]!);
     gpu.submit([record(s.device, 1)]);
+    return s;
+  }
+
+  async function step(inputs: Tensors): Promise<void> {
+    await submit(inputs);
+    if (++queued < mostQueued) return;
+    queued = 0;
+    await gpu.wait();
+  }
+
+  async function read(name: string): Promise<HostTensor> {
+    alive();
+    const known = variables.get(name);
+    if (!known)
+      throw new InputError(
+        `"${printable(name)}" is not a variable of this session; name it in compile's variables.`,
+      );
+    const buffer = current?.device.inputs.get(name);
+    if (!stateful || !buffer || sizeOf(known.shape) === 0) return known;
+    return fromWords(await gpu.read(buffer, 0, sizeOf(known.shape) * 4), known.dtype, known.shape);
+  }
+
+  async function readState(): Promise<Graph> {
+    const held = new Map<string, HostTensor>();
+    for (const name of variables.keys()) held.set(name, await read(name));
+    return withWeights(graph, held);
+  }
+
+  async function run(inputs: Tensors): Promise<Record<string, HostTensor>> {
+    const s = await submit(inputs);
     const results: Record<string, HostTensor> = Object.create(null);
     for (const output of graph.outputs) results[output.name] = await readOutput(s, output);
     gpu.check();
@@ -269,12 +318,15 @@ export function makeSession(
     inputs: graph.inputs,
     outputs: graph.outputs,
     run: (inputs) => inOrder(() => run(inputs)),
+    step: (inputs) => inOrder(() => step(inputs)),
+    read: (name) => inOrder(() => read(name)),
+    readState: () => inOrder(readState),
     time: (repeats) => inOrder(() => time(repeats)),
     profile: () => inOrder(profile),
     verify: async (inputs, { tolerance = 1e-3 } = {}) => {
+      const before = await inOrder(readState);
       const actual = await inOrder(() => run(inputs));
-      const current = { ...graph, weights: new Map([...graph.weights, ...variables]) };
-      return compareOutputs(actual, runReference(current, inputs), tolerance);
+      return compareOutputs(actual, runReference(before, inputs), tolerance);
     },
     write,
     memory: () => needCurrent().device.memory,

@@ -109,7 +109,7 @@ const unslice: Lowering = {
 
 const expand: Lowering = {
   ops: ["Expand"],
-  layout: "rows",
+  layout: "any",
   lower(context) {
     const y = output(context);
     copyView(context.emit, stretched(input(context), y), y);
