@@ -33,6 +33,7 @@ export type ErrorCode =
   | "E_PLAN"
   // training
   | "E_DIVERGED"
+  | "E_ABORTED"
   // engine
   | "E_INPUT"
   | "E_DISPOSED"

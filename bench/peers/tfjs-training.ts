@@ -46,6 +46,7 @@ interface Scope {
 
 const inputs = { lenet5: [1, 28, 28], resnet20: [3, 32, 32] } as const;
 const classes = 10;
+const parameter = /\.(weight|bias|running_mean|running_var)$/;
 const epsilon = 1e-5;
 /** How much of BatchNorm's running statistics stays at each step. */
 const keep = 0.9;
@@ -56,18 +57,23 @@ const mostUnderWay = 8;
 export async function makeTfjsStep(net: TrainedNet, options: TfjsStepOptions): Promise<TfjsStep> {
   const { tfjs, batch, optimizer: sgd } = options;
   const { tf } = tfjs;
-  const given = options.weights ?? buildNet(net).weights;
+  // Constants of the graph are none of them.
+  const given = new Map(
+    [...(options.weights ?? buildNet(net).weights)].filter(([name]) => parameter.test(name)),
+  );
   const image = inputs[net];
   const variables = new Map<string, Variable>();
+  const learned: Variable[] = [];
   for (const [name, weight] of given) {
-    const trainable = !/\.running_(mean|var)$/.test(name);
+    const trainable = !name.includes(".running_");
     const { from, axes, to } = layoutOf(net, name, weight.shape, given);
     const data = permuted(cast(weight, "f32").data as Float32Array, from, axes);
     const initial = tf.tensor(data, to, "float32");
-    variables.set(name, tf.variable(initial, trainable));
+    const variable = tf.variable(initial, trainable);
     initial.dispose();
+    variables.set(name, variable);
+    if (trainable) learned.push(variable);
   }
-  const learned = [...variables].filter(([name]) => !name.includes(".running_")).map(([, v]) => v);
   const scope: Scope = {
     tf,
     batch,
@@ -142,6 +148,7 @@ export async function makeTfjsStep(net: TrainedNet, options: TfjsStepOptions): P
       free(resident);
       resident = undefined;
       optimizer.dispose();
+      optimizer.c.dispose();
       for (const variable of variables.values()) variable.dispose();
       variables.clear();
     },

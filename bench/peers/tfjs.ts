@@ -15,6 +15,8 @@ export interface Variable extends Tensor {
 }
 
 export interface Optimizer {
+  /** Minus the learning rate; `dispose` forgets it. */
+  readonly c: Tensor;
   minimize(loss: () => Tensor, returnCost: boolean, variables: readonly Variable[]): Tensor | null;
   dispose(): void;
 }

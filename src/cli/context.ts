@@ -53,6 +53,35 @@ export const fraction =
     return value;
   };
 
+interface Range {
+  readonly from?: number;
+  readonly above?: number;
+  readonly below?: number;
+  readonly to?: number;
+}
+
+/** A parser of a number within a range. */
+export const number =
+  (name: string, { from, above, below, to }: Range = {}) =>
+  (text: string): number => {
+    const value = Number(text);
+    const out =
+      text.trim() === "" ||
+      !Number.isFinite(value) ||
+      (from !== undefined && value < from) ||
+      (above !== undefined && value <= above) ||
+      (below !== undefined && value >= below) ||
+      (to !== undefined && value > to);
+    if (!out) return value;
+    const limits = [
+      from !== undefined && `from ${from}`,
+      above !== undefined && `above ${above}`,
+      below !== undefined && `below ${below}`,
+      to !== undefined && `up to ${to}`,
+    ].filter(Boolean);
+    throw new UsageError(`${name} is "${text}"; a number ${limits.join(" and ")} is needed.`);
+  };
+
 export const numbers =
   (name: string) =>
   (text: string): number[] => {

@@ -9,12 +9,14 @@ import { evalCommand } from "./commands/eval.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { pruneCommand } from "./commands/prune.ts";
 import { runCommand } from "./commands/run.ts";
+import { trainCommand } from "./commands/train.ts";
 
 const commands = [
   doctorCommand,
   inspectCommand,
   pruneCommand,
   runCommand,
+  trainCommand,
   evalCommand,
   compareCommand,
   benchCommand,

@@ -10,6 +10,8 @@ export const metadataKeys = {
   record: "secateur.record",
   /** JSON of {@link Preprocessing}. */
   preprocessing: "secateur.preprocessing",
+  /** JSON of the training manifest: how the weights came about. */
+  training: "secateur.training",
   /** JSON of the whole graph without its weights; only inside .safetensors files, never in `Graph.metadata`. */
   graph: "secateur.graph",
 } as const;

@@ -35,7 +35,8 @@ async function attributeText(value: Attribute): Promise<unknown> {
   return typeof value === "object" && "dtype" in value ? tensorText(value) : value;
 }
 
-async function sha256(bytes: Uint8Array): Promise<string> {
+/** SHA-256 of bytes, in hex. */
+export async function sha256(bytes: Uint8Array): Promise<string> {
   const digest = await globalThis.crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
   return Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, "0")).join("");
 }

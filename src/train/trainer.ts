@@ -54,8 +54,14 @@ export interface Trainer {
   step(images: HostTensor, targets: HostTensor, rate: number): Promise<void>;
   /** Mean loss and share of right answers of the images since it was last asked. */
   metrics(): Promise<{ readonly loss: number; readonly top1: number; readonly images: number }>;
+  /** Names of the weights and statistics that training changes. */
+  readonly trained: readonly string[];
+  /** What they hold now; masked weights are zero, also those that soft masks keep values for underneath. */
+  values(): Promise<Map<string, HostTensor>>;
   /** The net as it is now, with the masks that were held. */
   graph(): Promise<Graph>;
+  /** The net with such values and the masks that were held. */
+  graphWith(values: ReadonlyMap<string, HostTensor>): Graph;
   /** Replaces a mask, f32 or bool of its weight's shape; from the next step on. Throws E_INPUT for a weight without one. */
   setMask(weight: string, mask: HostTensor): void;
   /** Everything on the device, by name: what `restore` needs to go on as if nothing had happened. */
@@ -140,9 +146,14 @@ function trainerOf(
       counted = 0;
       return { loss: loss! / images, top1: right! / images, images };
     },
-    async graph() {
-      return withTrained(graph, await read(step.trained), masks);
+    trained: step.trained,
+    async values() {
+      return underMasks(await read(step.trained), masks);
     },
+    async graph() {
+      return withTrained(graph, await trainer.values(), masks);
+    },
+    graphWith: (values) => withTrained(graph, values, masks),
     setMask(weight, mask) {
       const known = masks.get(weight);
       if (!known || !sameShape(known.shape, mask.shape))
@@ -174,4 +185,18 @@ function trainerOf(
     [Symbol.dispose]: () => session.dispose(),
   };
   return trainer;
+}
+
+function underMasks(
+  values: Map<string, HostTensor>,
+  masks: ReadonlyMap<string, HostTensor>,
+): Map<string, HostTensor> {
+  for (const [name, mask] of masks) {
+    const weight = values.get(name);
+    if (!weight) continue;
+    const kept = mask.data as Float32Array;
+    const data = (weight.data as Float32Array).map((w, i) => (kept[i] === 0 ? 0 : w));
+    values.set(name, { ...weight, data });
+  }
+  return values;
 }

@@ -1,0 +1,267 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { Command } from "commander";
+import type { Augmentation } from "../../data/batches.ts";
+import { openData } from "../../data/files.ts";
+import { FileError, UsageError } from "../../errors.ts";
+import type { Graph } from "../../graph/graph.ts";
+import { openModel, saveModel } from "../../io/files.ts";
+import { findArch } from "../../nets/arches.ts";
+import { percent } from "../../report/format.ts";
+import { readCheckpoint, writeCheckpoint } from "../../train/checkpoint.ts";
+import type { TrainOptions, TrainResult } from "../../train/options.ts";
+import { parseSchedule } from "../../train/schedule.ts";
+import { train } from "../../train/train.ts";
+import {
+  addCommonOptions,
+  type CommonOptions,
+  number,
+  oneOf,
+  planOption,
+  print,
+  wholeNumber,
+  withGpu,
+  writeJson,
+  writeWhole,
+} from "../context.ts";
+import { addPreprocessingOptions, type PreprocessingOptions, preprocessingOption } from "../preprocessing.ts";
+import { startProgress } from "../progress.ts";
+
+interface Options extends CommonOptions, PreprocessingOptions {
+  readonly data: string;
+  readonly test?: string;
+  readonly validation?: number;
+  readonly epochs?: number;
+  readonly batch?: number;
+  readonly lr?: number;
+  readonly schedule?: string;
+  readonly optimizer?: "sgd" | "adam" | "adamw";
+  readonly momentum?: number;
+  readonly nesterov?: boolean;
+  readonly weightDecay?: number;
+  readonly l1?: number;
+  readonly groupLasso?: number;
+  readonly clip?: number;
+  readonly labelSmoothing?: number;
+  readonly augment?: Augmentation;
+  readonly mask: "hold" | "zeros";
+  readonly freezeNorms?: boolean;
+  readonly teacher?: string;
+  readonly temperature: number;
+  readonly alpha: number;
+  readonly limit?: number;
+  readonly checkpointEvery: number;
+  readonly resume?: boolean | string;
+  readonly output?: string;
+}
+
+const help = `
+Every setting has a default for the net at hand: secateur train lenet300 --data mnist:DIR is a whole recipe.
+Masks hold: what was pruned stays zero. The last tenth of the training images chooses the best epoch, the test
+images are measured once, at the end. A checkpoint lies beside OUT until the training is done: after Ctrl-C, or worse,
+the same command with --resume goes on to the same result.
+
+  secateur train lenet5 --data mnist:DIR --epochs 12 --lr 0.01 --schedule cosine -o lenet5.safetensors
+  secateur prune resnet20:w.safetensors --sparsity 0.8 -o pruned.safetensors
+  secateur train pruned.safetensors --data cifar10:train.bin --test cifar10:test.bin --epochs 10 -o tuned.safetensors
+
+SCHEDULE is constant, cosine, linear, one-cycle or step:0.5,0.75@0.1, each with ,warmup=0.05 and the like.`;
+
+export function trainCommand(): Command {
+  const command = addCommonOptions(new Command("train"))
+    .description("trains or retrains a model under its masks")
+    .argument("<model>", "MODEL, see secateur --help; ARCH alone starts from seeded weights")
+    .requiredOption("--data <data>", "DATA, see secateur --help; its training images are used")
+    .option("--test <data>", "DATA measured at the end (default: the test half of mnist and glyphs)")
+    .option(
+      "--validation <n>",
+      "the last n training images choose the best epoch (default a tenth; 0 for none)",
+      wholeNumber("--validation"),
+    )
+    .option("--limit <n>", "only the first n training images", wholeNumber("--limit", 1))
+    .option("--epochs <n>", "passes over the training images", wholeNumber("--epochs", 1))
+    .option("--batch <n>", "images per step", wholeNumber("--batch", 1))
+    .option("--lr <rate>", "base learning rate", number("--lr", { above: 0 }))
+    .option("--schedule <schedule>", "how the rate moves, see below")
+    .option("--optimizer <name>", "sgd, adam or adamw", oneOf("--optimizer", ["sgd", "adam", "adamw"]))
+    .option("--momentum <m>", "of sgd, or Adam's beta 1", number("--momentum", { from: 0, below: 1 }))
+    .option("--nesterov", "Nesterov's momentum (sgd)")
+    .option("--no-nesterov", "plain momentum")
+    .option(
+      "--weight-decay <d>",
+      "L2 penalty on weights, not on biases",
+      number("--weight-decay", { from: 0 }),
+    )
+    .option("--l1 <l>", "L1 penalty on weights", number("--l1", { from: 0 }))
+    .option("--group-lasso <l>", "penalty on the norms of filters", number("--group-lasso", { from: 0 }))
+    .option("--clip <norm>", "cut the gradients down to this norm", number("--clip", { above: 0 }))
+    .option(
+      "--label-smoothing <e>",
+      "share of every target spread over all classes",
+      number("--label-smoothing", { from: 0, below: 1 }),
+    )
+    .option("--augment <list>", "pad:N (pad and crop), flip, both with a comma, or none", augmentation)
+    .option(
+      "--mask <which>",
+      "hold: keep the model's masks; zeros: also make masks of its zeros",
+      oneOf("--mask", ["hold", "zeros"]),
+      "hold",
+    )
+    .option("--freeze-norms", "BatchNormalization keeps its running statistics")
+    .option("--teacher <model>", "MODEL whose answers are learned too (distillation)")
+    .option("--temperature <t>", "softens both answers", number("--temperature", { above: 0 }), 4)
+    .option(
+      "--alpha <a>",
+      "weight of the teacher's answers against the labels'",
+      number("--alpha", { from: 0, to: 1 }),
+      0.9,
+    )
+    .option(
+      "--checkpoint-every <seconds>",
+      "beside the one at every epoch's end",
+      number("--checkpoint-every", { above: 0 }),
+      60,
+    )
+    .option("--resume [file]", "go on from the checkpoint (default: the one beside OUT)")
+    .option("-o, --output <file>", ".safetensors or .onnx (default: NAME.trained.safetensors)")
+    .addHelpText("after", help);
+  return addPreprocessingOptions(command).action(run);
+}
+
+function augmentation(text: string): Augmentation {
+  if (text === "none") return {};
+  let chosen: Augmentation = {};
+  for (const part of text.split(",")) {
+    const pad = /^pad:(\d+)$/.exec(part);
+    if (pad) chosen = { ...chosen, pad: Number(pad[1]) };
+    else if (part === "flip") chosen = { ...chosen, flip: true };
+    else throw new UsageError(`--augment is "${text}"; use pad:N, flip, pad:N,flip or none.`);
+  }
+  return chosen;
+}
+
+async function run(spec: string, options: Options): Promise<void> {
+  const schedule = options.schedule === undefined ? undefined : parseSchedule(options.schedule);
+  const graph = await openModel(spec, { seed: options.seed });
+  const output = options.output ?? `${graph.name}.trained.safetensors`;
+  if (!/\.(safetensors|onnx)$/.test(output))
+    throw new UsageError(`-o is "${output}"; its extension must be .safetensors or .onnx.`);
+  const teacher = options.teacher === undefined ? undefined : await openModel(options.teacher);
+  const data = await openData(options.data, "train", { limit: options.limit });
+  const own = /^(mnist:|glyphs$)/.test(options.data) ? options.data : undefined;
+  const test = options.test ?? own;
+  const testData = test === undefined ? undefined : await openData(test, "test");
+  const checkpoint = `${output}.checkpoint`;
+  const resumed = resumeFrom(options, checkpoint);
+  const stop = new AbortController();
+  // The second Ctrl-C ends the process as it always does.
+  process.once("SIGINT", () => stop.abort());
+  await withGpu(options, async (gpu) => {
+    const progress = startProgress(options);
+    try {
+      const result = await train(gpu, graph, data, {
+        ...settings(options),
+        ...(schedule && { schedule }),
+        ...(testData && { test: testData }),
+        ...(teacher && {
+          teacher: { graph: teacher, temperature: options.temperature, alpha: options.alpha },
+        }),
+        ...(options.plan !== undefined && { plan: storedPlan(options.plan) }),
+        ...(resumed && { resume: resumed }),
+        fineTune: !findArch(spec),
+        preprocessing: preprocessingOption(graph, data, options),
+        signal: stop.signal,
+        onProgress: (p) =>
+          progress.update(
+            `epoch ${p.epoch}/${p.epochs} | loss ${p.loss.toFixed(4)} | top-1 ${percent(p.top1)} | ${Math.round(p.imagesPerSecond)} images/s | ${duration(p.secondsLeft)} left`,
+            (p.epoch - 1) * p.steps + p.step,
+            p.epochs * p.steps,
+          ),
+        onEpoch: (e, epoch) => {
+          progress.stop();
+          const validation = e.validation ? `, validation ${percent(e.validation.top1)}` : "";
+          print(
+            options,
+            `epoch ${epoch}: loss ${e.loss.toFixed(4)}, top-1 ${percent(e.top1)}${validation}, ${e.seconds.toFixed(1)} s`,
+          );
+        },
+        onCheckpoint: (c) => writeWhole(checkpoint, writeCheckpoint(c)),
+      });
+      progress.stop();
+      await saveModel(result.graph, output);
+      rmSync(checkpoint, { force: true });
+      writeJson(options, asJson(result, gpu.adapter.key));
+      print(options, summary(graph, result, output));
+    } finally {
+      progress.stop();
+    }
+  });
+}
+
+function resumeFrom(options: Options, beside: string): ReturnType<typeof readCheckpoint> | undefined {
+  if (options.resume === undefined || options.resume === false) return undefined;
+  const file = options.resume === true ? beside : options.resume;
+  if (!existsSync(file))
+    throw new FileError("E_IO", `there is no checkpoint ${file} to resume from. Start without --resume.`, {
+      file,
+    });
+  return readCheckpoint(readFileSync(file));
+}
+
+function storedPlan(text: string): Exclude<TrainOptions["plan"], undefined> {
+  const plan = planOption(text, "estimated");
+  if (plan === "estimated" || typeof plan === "object") return plan;
+  throw new UsageError(
+    `--plan is "${text}"; training takes estimated or the file of a saved plan, so that it can be repeated.`,
+  );
+}
+
+/** What was said on the command line; the rest is left to the defaults of the net. */
+function settings(o: Options): TrainOptions {
+  const given = <T extends object>(values: T): Partial<T> =>
+    Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
+  return {
+    ...given({
+      validation: o.validation,
+      epochs: o.epochs,
+      batch: o.batch,
+      rate: o.lr,
+      seed: o.seed,
+      augment: o.augment,
+      labelSmoothing: o.labelSmoothing,
+      freezeNorms: o.freezeNorms,
+    }),
+    optimizer: given({
+      kind: o.optimizer,
+      momentum: o.momentum,
+      nesterov: o.nesterov ?? (o.optimizer && o.optimizer !== "sgd" ? false : undefined),
+      weightDecay: o.weightDecay,
+      l1: o.l1,
+      groupLasso: o.groupLasso,
+      clipNorm: o.clip,
+    }),
+    maskZeros: o.mask === "zeros",
+    checkpointSeconds: o.checkpointEvery,
+  };
+}
+
+const asJson = ({ graph: _, ...rest }: TrainResult, adapter: string): unknown => ({ ...rest, adapter });
+
+function summary(graph: Graph, r: TrainResult, output: string): string {
+  const mib = (r.memory.activations + r.memory.constants + r.memory.uniforms) / 2 ** 20;
+  const rate = (2 * r.work.macsPerStep * r.work.steps) / Math.max(1e-9, r.work.seconds) / 1e9;
+  const rows = [
+    `wrote ${output}: ${graph.name}, best epoch ${r.best.epoch} of ${r.epochs.length}`,
+    `  training top-1 ${percent(r.train.top1)} (${r.train.images} images, loss ${r.train.loss.toFixed(4)})`,
+    r.test &&
+      `  test     top-1 ${percent(r.test.top1)} (${r.test.images} images, loss ${r.test.loss.toFixed(4)})`,
+    r.gap !== undefined &&
+      `  gap      ${(100 * r.gap).toFixed(2)} points between training and ${r.test ? "test" : "validation"}`,
+    `  ${r.work.seconds.toFixed(1)} s in steps, ${rate.toFixed(1)} useful GFLOP/s, ${mib.toFixed(1)} MiB on the device`,
+  ];
+  return rows.filter(Boolean).join("\n");
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
