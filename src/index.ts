@@ -1,9 +1,11 @@
 // The public surface, in the order of the flow. This entry runs in browsers: it reaches neither Node nor Dawn.
 
 // --- data
+export { type Augmentation, type Batches, batchesOf } from "./data/batches.ts";
 export type { Dataset } from "./data/dataset.ts";
 export { preprocess } from "./data/dataset.ts";
 export { glyphs } from "./data/glyphs.ts";
+export { splitValidation, subset } from "./data/split.ts";
 // --- values and errors
 export {
   type ErrorCode,
@@ -16,12 +18,14 @@ export {
   PruneError,
   SecateurError,
   SparseError,
+  TrainingError,
   UnsupportedError,
 } from "./errors.ts";
 // --- Graph -> Plan -> Session
 export type { Gpu } from "./gpu/gpu.ts";
 export { type OpenOptions, openGpu } from "./gpu/open.ts";
 export { graphBuilder } from "./graph/builder.ts";
+export { type GradientOptions, type Gradients, gradientGraph } from "./graph/gradient.ts";
 // --- file -> Graph
 export type { Attribute, Graph, GraphValue, Node } from "./graph/graph.ts";
 export { inspectGraph } from "./graph/statistics.ts";
@@ -46,4 +50,12 @@ export type { Session, StepTime } from "./run/session.ts";
 export type { DType, HostArray } from "./tensor/dtype.ts";
 export { cast, type HostTensor, tensor, toNumbers } from "./tensor/host-tensor.ts";
 export { type Random, seeded } from "./tensor/random.ts";
+// --- Graph + data -> trained Graph
+export { type Checkpoint, type EpochResult, readCheckpoint, writeCheckpoint } from "./train/checkpoint.ts";
+export type { OptimizerOptions } from "./train/optimizer.ts";
+export type { TrainingProgress, TrainOptions, TrainResult } from "./train/options.ts";
+export { type RecalibrateOptions, recalibrate } from "./train/recalibrate.ts";
+export { learningRateAt, parseSchedule, type Schedule } from "./train/schedule.ts";
+export { train } from "./train/train.ts";
+export { makeTrainer, type Snapshot, type Trainer, type TrainerOptions } from "./train/trainer.ts";
 export { version } from "./version.ts";

@@ -4,6 +4,6 @@
 // @include "lib/weight-gradient.wgsl"
 alias Value = f32;
 
-fn total(v: Value) -> f32 { return v; }
+fn product(sum: f32, a: Value, b: Value) -> f32 { return sum + a * b; }
 
 fn kept(v: Value, i: u32) -> Value { return v; }

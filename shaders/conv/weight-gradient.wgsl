@@ -6,6 +6,6 @@
 // @include "lib/pixel-rows.wgsl"
 alias Value = vec4<f32>;
 
-fn total(v: Value) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+fn product(sum: f32, a: Value, b: Value) -> f32 { return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
 
 fn kept(v: Value, i: u32) -> Value { return select(Value(), v, present(i, params.quads, params.tail)); }

@@ -99,6 +99,47 @@ fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: vec3<u3
   dx[start.w + dot(at, params.dx_steps.xyz)] = sum;
 }
 
+// Windows that do not overlap: one thread per output writes every element of its window.
+@compute @workgroup_size(64)
+fn main_apart(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>, @builtin(local_invocation_id) l: vec3<u32>) {
+  let i = (g.x + g.y * n.x) * 64u + l.x;
+  if (i >= params.count) { return; }
+  let image = i % params.batch;
+  var rest = i / params.batch;
+  let w = rest % params.out.z;
+  rest = rest / params.out.z;
+  let h = rest % params.out.y;
+  rest = rest / params.out.y;
+  let o = vec3<u32>(rest % params.out.x, h, w);
+  let channel = rest / params.out.x;
+  let channels = channel * vec4<u32>(params.x_steps.w, params.y_steps.w, params.dy_steps.w, params.dx_steps.w);
+  let start = params.base + image * params.image_steps + channels;
+  let origin = o * params.stride.xyz;
+  let slope = dy[start.z + dot(o, params.dy_steps.xyz)];
+  var share = slope;
+  var top = Value();
+  if (MODE == 0u) {
+    top = y_value(start.y + dot(o, params.y_steps.xyz));
+  } else {
+    share = slope / divisor(origin);
+  }
+  var found = Flag();
+  for (var kd = 0u; kd < params.kernel.x; kd++) {
+    for (var kh = 0u; kh < params.kernel.y; kh++) {
+      for (var kw = 0u; kw < params.kernel.z; kw++) {
+        let c = origin + vec3<u32>(kd, kh, kw) - params.before.xyz;
+        if (any(c >= params.size.xyz)) { continue; }
+        if (MODE == 0u) {
+          let chosen = (x_value(start.x + dot(c, params.x_steps.xyz)) == top) & !found;
+          found = found | chosen;
+          share = select(Value(), slope, chosen);
+        }
+        dx[start.w + dot(c, params.dx_steps.xyz)] = share;
+      }
+    }
+  }
+}
+
 // An average reads neither x nor y; dy stands in for them.
 fn x_value(i: u32) -> Value {
   if (MODE != 0u) { return Value(); }

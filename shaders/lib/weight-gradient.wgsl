@@ -3,7 +3,7 @@
 override WG_SIZE: u32 = 32;
 override RAGGED: bool = false; // is the last quad of a pixel not full?
 const R: u32 = 4u; // @spec 1 2 4 8
-const V: u32 = 4u; // @spec 1 2 4
+const V: u32 = 4u; // @spec 1 2 4 8
 
 struct Params {
   rows: u32, // of pixels: depth x height
@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
   // Rows and taps past the end read the last one again; they are not stored.
   var dy_at: array<u32, R>;
   var x_at: array<u32, V>;
-  var acc: array<Value, R * V>;
+  var acc: array<f32, R * V>;
   for (var r: u32 = 0u; r < R; r++) { // @unroll
     dy_at[r] = params.dy_base
       + (conv_group * params.rows_per_group + min(row + r, params.rows_per_group - 1u)) * params.dy_channel;
@@ -52,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     x_at[v] = params.x_base + conv_group * params.x_group + offsets[min(first + v * WG_SIZE, params.taps - 1u)];
   }
   for (var i: u32 = 0u; i < R * V; i++) { // @unroll
-    acc[i] = Value();
+    acc[i] = 0.0;
   }
   let begin = group.z * params.rows_per_slice;
   let end = min(begin + params.rows_per_slice, params.rows);
@@ -63,16 +63,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       let x_run = d * params.x_d + h * params.x_h + w * params.x_w;
       let dy_run = d * params.dy_d + h * params.dy_h + w * params.dy_w;
       for (var i = 0u; i < params.inner; i++) {
-        var slope: array<Value, R>;
-        for (var r: u32 = 0u; r < R; r++) { // @unroll
-          slope[r] = dy[dy_at[r] + dy_run + i];
-          if (RAGGED) { slope[r] = kept(slope[r], i); }
-        }
+        var value: array<Value, V>;
         for (var v: u32 = 0u; v < V; v++) { // @unroll
-          var value = x[x_at[v] + x_run + i];
-          if (RAGGED) { value = kept(value, i); }
-          for (var r: u32 = 0u; r < R; r++) { // @unroll
-            acc[r * V + v] += slope[r] * value;
+          value[v] = x[x_at[v] + x_run + i];
+          if (RAGGED) { value[v] = kept(value[v], i); }
+        }
+        for (var r: u32 = 0u; r < R; r++) { // @unroll
+          var slope = dy[dy_at[r] + dy_run + i];
+          if (RAGGED) { slope = kept(slope, i); }
+          for (var v: u32 = 0u; v < V; v++) { // @unroll
+            acc[r * V + v] = product(acc[r * V + v], slope, value[v]);
           }
         }
       }
@@ -83,7 +83,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var v: u32 = 0u; v < V; v++) { // @unroll
       let k = first + v * WG_SIZE;
       if (row + r < params.rows_per_group && k < params.taps) {
-        dw[(slice + conv_group * params.rows_per_group + row + r) * params.taps + k] = total(acc[r * V + v]);
+        dw[(slice + conv_group * params.rows_per_group + row + r) * params.taps + k] = acc[r * V + v];
       }
     }
   }

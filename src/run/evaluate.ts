@@ -1,9 +1,10 @@
 import type { Dataset } from "../data/dataset.ts";
 import { preprocess } from "../data/dataset.ts";
 import { InputError } from "../errors.ts";
+import type { GraphValue } from "../graph/graph.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
-import { showShape } from "../tensor/shape.ts";
+import { showShape, sizeOf } from "../tensor/shape.ts";
 import type { Session } from "./session.ts";
 
 /** Accuracy of a classifier on labelled images. Fractions, not percent. */
@@ -41,16 +42,7 @@ export async function evaluate(
   if (session.inputs.length !== 1 || !input || !output) {
     throw new InputError(`the model has ${session.inputs.length} inputs; evaluation needs one image input.`);
   }
-  const image = input.shape.slice(1);
-  const flat = dataset.shape.reduce((n, d) => n * d, 1);
-  const fits =
-    (image.length === 3 && image.every((d, i) => d === null || d === dataset.shape[i])) ||
-    (image.length === 1 && (image[0] === null || image[0] === flat));
-  if (!fits) {
-    throw new InputError(
-      `the model takes ${showShape(input.shape)}, but ${dataset.name} has images of ${showShape(dataset.shape)}. Use data of the model's shape.`,
-    );
-  }
+  checkImages(input, dataset);
   const total = Math.min(options.limit ?? dataset.length, dataset.length);
   const batch = Math.max(1, Math.min(options.batch ?? 32, total));
   let top1 = 0;
@@ -61,8 +53,7 @@ export async function evaluate(
     // A last short batch is filled up, so that no new shape has to be compiled.
     const images = preprocess(dataset, Math.min(from, total - batch), batch, preprocessing);
     const shift = from - Math.min(from, total - batch);
-    const shaped = image.length === 1 ? { ...images, shape: [batch, flat] } : images;
-    const logits = (await session.run({ [input.name]: shaped }))[output.name]!;
+    const logits = (await session.run({ [input.name]: shapedFor(input, images) }))[output.name]!;
     const classes = logits.shape.at(-1)!;
     for (let i = 0; i < count; i++) {
       const scores = logits.data.subarray((shift + i) * classes, (shift + i + 1) * classes) as Float32Array;
@@ -83,6 +74,23 @@ export async function evaluate(
   }
   return { top1: top1 / total, top5: top5 / total, loss: loss / total, images: total };
 }
+
+/** E_INPUT unless images of the data set fit the input, as [N, C, H, W] or flat [N, C·H·W]. */
+export function checkImages(input: GraphValue, dataset: Dataset): void {
+  const image = input.shape.slice(1);
+  const flat = dataset.shape.reduce((n, d) => n * d, 1);
+  const fits =
+    (image.length === 3 && image.every((d, i) => d === null || d === dataset.shape[i])) ||
+    (image.length === 1 && (image[0] === null || image[0] === flat));
+  if (fits) return;
+  throw new InputError(
+    `the model takes ${showShape(input.shape)}, but ${dataset.name} has images of ${showShape(dataset.shape)}. Use data of the model's shape.`,
+  );
+}
+
+/** Images [N, C, H, W] as the input takes them: flat where it has two axes. */
+export const shapedFor = (input: { readonly shape: readonly unknown[] }, images: HostTensor): HostTensor =>
+  input.shape.length === 2 ? { ...images, shape: [images.shape[0]!, sizeOf(images.shape.slice(1))] } : images;
 
 /** How many classes score higher; ties count against the later class. NaN ranks last. */
 function rankOf(scores: Float32Array, label: number): number {

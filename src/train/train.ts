@@ -6,7 +6,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import { metadataKeys } from "../graph/metadata.ts";
 import { inspectGraph } from "../graph/statistics.ts";
-import type { Evaluation } from "../run/evaluate.ts";
+import { checkImages, type Evaluation } from "../run/evaluate.ts";
 import { preprocessingOf } from "../run/preprocessing.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { wholeNumber } from "../tensor/shape.ts";
@@ -59,6 +59,7 @@ interface Run {
 }
 
 async function prepare(gpu: Gpu, graph: Graph, data: Dataset, options: TrainOptions): Promise<Run> {
+  if (graph.inputs[0]) checkImages(graph.inputs[0], data);
   const defaults = defaultsFor(graph.metadata.get(metadataKeys.arch), options.fineTune ?? false);
   const { validation: wanted } = options;
   const split =
@@ -117,6 +118,12 @@ async function prepare(gpu: Gpu, graph: Graph, data: Dataset, options: TrainOpti
     optimizer,
     plan: options.resume?.plan ?? options.plan ?? "estimated",
   });
+  if (trainer.classes !== data.classes) {
+    trainer.dispose();
+    throw new InputError(
+      `the model gives ${trainer.classes} classes, but ${data.name} has ${data.classes}. Use data with as many.`,
+    );
+  }
   const validator = makeValidator(gpu, graph, trainer.trained, preprocessing, Math.max(100, batches.batch));
   return runOf(split, { options, manifest, batches, trainer, validator });
 }

@@ -3,6 +3,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Plan } from "../plan/plan.ts";
 import { compile } from "../run/compile.ts";
+import { shapedFor } from "../run/evaluate.ts";
 import type { Session } from "../run/session.ts";
 import { type HostTensor, tensor, zeros } from "../tensor/host-tensor.ts";
 import { sameShape, showShape } from "../tensor/shape.ts";
@@ -48,6 +49,7 @@ export interface Trainer {
   readonly steps: number;
   readonly optimizer: Optimizer;
   readonly session: Session;
+  readonly classes: number;
   /** The nodes that one step runs. */
   readonly stepGraph: Graph;
   /** One step on `images` [batch, C, H, W] with `targets` [batch, classes] at a learning rate. Returns once it is queued. */
@@ -129,9 +131,10 @@ function trainerOf(
     optimizer,
     session,
     stepGraph: step.graph,
+    classes: step.classes,
     async step(images, targets, rate) {
       await session.step({
-        [step.input]: images,
+        [step.input]: shapedFor(graph.inputs[0]!, images),
         [targetsInput]: targets,
         [hyperInput]: hyperAt(optimizer, rate, steps),
         ...(step.dropout && { [stepInput]: tensor(Int32Array.of(steps), [1]) }),

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { batchesOf } from "../../src/data/batches.ts";
 import { preprocess } from "../../src/data/dataset.ts";
 import { glyphs } from "../../src/data/glyphs.ts";
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
@@ -11,6 +12,7 @@ import { buildNet } from "../../src/nets/build-net.ts";
 import { prune } from "../../src/prune/prune.ts";
 import { compile } from "../../src/run/compile.ts";
 import { toNumbers } from "../../src/tensor/host-tensor.ts";
+import { makeTrainer } from "../../src/train/trainer.ts";
 import { type BrowserPage, findChromium, openPage } from "../support/browser.ts";
 import { ROOT } from "../support/child.ts";
 import { readmeExample } from "../support/readme.ts";
@@ -127,5 +129,44 @@ async function inNode(): Promise<number[]> {
   gpu.dispose();
   return toNumbers(logits!);
 }
+
+pageTest("twenty steps of LeNet-300-100 on glyphs lower the loss as they do in Node", async (open) => {
+  const inPage = await open.page.evaluate(async () => {
+    const { batchesOf, buildModel, glyphs, makeTrainer, openGpu } = (await import(
+      "/index.js" as string
+    )) as Library;
+    const gpu = await openGpu();
+    const data = glyphs("train", 640, 1);
+    const preprocessing = { scale: 1 / 256, mean: [0], std: [1] };
+    const batches = batchesOf(data, { batch: 32, seed: 1, preprocessing });
+    const trainer = await makeTrainer(gpu, buildModel("lenet300", { seed: 1 }), { batch: 32 });
+    const losses: number[] = [];
+    for (let step = 0; step < 20; step++) {
+      const { images, targets } = batches.get(0, step);
+      await trainer.step(images, targets, 0.1);
+      losses.push((await trainer.metrics()).loss);
+    }
+    trainer.dispose();
+    gpu.dispose();
+    return losses;
+  });
+  const gpu = await openGpuInNode();
+  const data = glyphs("train", 640, 1);
+  const batches = batchesOf(data, {
+    batch: 32,
+    seed: 1,
+    preprocessing: { scale: 1 / 256, mean: [0], std: [1] },
+  });
+  const trainer = await makeTrainer(gpu, buildNet("lenet300", { seed: 1 }), { batch: 32 });
+  for (const [step, loss] of inPage.entries()) {
+    const { images, targets } = batches.get(0, step);
+    await trainer.step(images, targets, 0.1);
+    const here = (await trainer.metrics()).loss;
+    assert.ok(Math.abs(here - loss) < 1e-3 * (1 + loss), `step ${step}: ${loss} in the page, ${here} here`);
+  }
+  trainer.dispose();
+  gpu.dispose();
+  assert.ok(inPage.at(-1)! < 0.7 * inPage[0]!, `the loss went from ${inPage[0]} to ${inPage.at(-1)}`);
+});
 
 test.run();

@@ -3,6 +3,7 @@ import { averagePoolGradientGeometry } from "../../graph/ops/pool-gradients.ts";
 import { type PoolGeometry, poolGeometry } from "../../graph/ops/support/window.ts";
 import { sizeOf } from "../../tensor/shape.ts";
 import type { LowerContext, Lowering, View } from "../lowering.ts";
+import { fillView } from "./movement-fill.ts";
 import { three } from "./pixel-rows.ts";
 import { imageQuads } from "./vectors.ts";
 
@@ -18,7 +19,10 @@ function emitGradient(
   if (sizeOf(dx.shape) === 0) return;
   const unit = imageQuads([x, y, dy, dx]) ? 4 : 1;
   const batch = Math.ceil(g.batch / unit);
-  const count = batch * g.channels * sizeOf(g.spatial);
+  const apart = g.kernel.every((k, i) => k === 1 || (g.strides[i]! >= k && g.dilations[i] === 1));
+  const covered = apart && g.kernel.every((_, i) => covers(g, i));
+  if (apart && !covered) fillView(context.emit, dx, 0);
+  const count = batch * g.channels * sizeOf(apart ? g.outSpatial : g.spatial);
   const spatial = (values: readonly number[], fill: number): number[] => [...three(values, fill), 0];
   const steps = (v: View): number[] => [
     ...three(
@@ -30,6 +34,7 @@ function emitGradient(
   const views = [x, y, dy, dx];
   context.emit({
     kernel: unit === 4 ? "pool/gradient" : "pool/gradient-scalar",
+    entry: apart ? "main_apart" : "main",
     constants: { MODE: mode },
     bindings: { x: x.operand, y: y.operand, dy: dy.operand, dx: dx.operand },
     params: {
@@ -51,6 +56,12 @@ function emitGradient(
     },
     groups: Math.ceil(count / workgroup),
   });
+}
+
+/** Does every element along an axis lie in a window? */
+function covers(g: PoolGeometry, i: number): boolean {
+  const [kernel, stride, out] = [g.kernel[i]!, g.strides[i]!, g.outSpatial[i]!];
+  return kernel === stride && (out - 1) * stride + kernel - g.padsBegin[i]! >= g.spatial[i]!;
 }
 
 const maximum: Lowering = {

@@ -9,8 +9,18 @@ import { imageQuads } from "./vectors.ts";
 /** One way to run it: R rows of dw and V taps per thread. */
 export interface WeightGradientVariant {
   readonly rows: 1 | 2 | 4 | 8;
-  readonly taps: 1 | 2 | 4;
+  readonly taps: 1 | 2 | 4 | 8;
   readonly workgroup: number;
+}
+
+const least = <T extends number>(sizes: readonly T[], n: number): T =>
+  sizes.find((s) => s >= n) ?? sizes.at(-1)!;
+
+/** Eight rows at once save loads, unless the last ones would be mostly past the end. */
+function rowsFor(rows: number): 1 | 2 | 4 | 8 {
+  if (rows <= 4) return least([1, 2, 4] as const, rows);
+  const padded = (r: number): number => Math.ceil(rows / r) * r;
+  return padded(8) <= 1.1 * padded(4) ? 8 : 4;
 }
 
 /**
@@ -18,15 +28,9 @@ export interface WeightGradientVariant {
  * adapter likes: a software adapter loops over them on one core, a GPU needs them to fill its lanes.
  */
 export function chooseWeightGradient(rows: number, taps: number, software: boolean): WeightGradientVariant {
-  const least = <T extends number>(sizes: readonly T[], n: number): T =>
-    sizes.find((s) => s >= n) ?? sizes.at(-1)!;
   const perThread = least([1, 2, 4] as const, Math.ceil(taps / (software ? 8 : 16)));
   const lanes = software ? [8] : [16, 32, 64];
-  return {
-    rows: least([1, 2, 4, 8] as const, rows),
-    taps: perThread,
-    workgroup: least(lanes, Math.ceil(taps / perThread)),
-  };
+  return { rows: rowsFor(rows), taps: perThread, workgroup: least(lanes, Math.ceil(taps / perThread)) };
 }
 
 /** Workgroups that keep every core or multiprocessor busy; with fewer the pixels are cut into slices. */
