@@ -50,6 +50,8 @@ const parameter = /\.(weight|bias|running_mean|running_var)$/;
 const epsilon = 1e-5;
 /** How much of BatchNorm's running statistics stays at each step. */
 const keep = 0.9;
+/** Faster for LeNet-5 by a sixth, slower for ResNet-20 by a tenth, measured on lavapipe. */
+const separateIm2Col = "WEBGPU_CONV_SEPARATE_IM2COL_SHADER";
 /** Steps that are submitted before the device is waited for: Dawn's memory grows with what is under way. */
 const mostUnderWay = 8;
 
@@ -99,12 +101,14 @@ export async function makeTfjsStep(net: TrainedNet, options: TfjsStepOptions): P
       oneHot: tf.tensor(oneHot, [batch, classes], "float32"),
     };
   };
-  const train = (given: Batch, readLoss: boolean): Tensor | null =>
-    optimizer.minimize(
+  const train = (given: Batch, readLoss: boolean): Tensor | null => {
+    tf.env().set(separateIm2Col, net === "lenet5");
+    return optimizer.minimize(
       () => tf.losses.softmaxCrossEntropy(given.oneHot, forward(scope, given.images)),
       readLoss,
       learned,
     );
+  };
   const free = (b: Batch | undefined): void => {
     b?.images.dispose();
     b?.oneHot.dispose();
@@ -199,18 +203,37 @@ function padShortcut({ tf }: Scope, x: Tensor, channels: number): Tensor {
   ]);
 }
 
-/** With the batch's own statistics; moves the running ones. */
+/**
+ * With the batch's own statistics; moves the running ones. The gradient is written out (Ioffe and Szegedy 2015, section 3):
+ * TensorFlow.js's own, through `moments` and `batchNorm`, makes the step about 15 % slower.
+ */
 function batchNorm(s: Scope, name: string, x: Tensor): Tensor {
   const { tf } = s;
-  const { mean, variance } = tf.moments(x, [0, 1, 2]);
-  for (const [part, now] of [
-    ["running_mean", mean],
-    ["running_var", variance],
-  ] as const) {
-    const running = s.weight(`${name}.${part}`);
-    running.assign(tf.add(tf.mul(running, keep), tf.mul(now, 1 - keep)));
-  }
-  return tf.batchNorm(x, mean, variance, s.weight(`${name}.bias`), s.weight(`${name}.weight`), epsilon);
+  const axes = [0, 1, 2];
+  const count = sizeOf(x.shape.slice(0, 3));
+  const normalise = tf.customGrad((x, scale, shift, save) => {
+    const { mean, variance } = tf.moments(x, axes);
+    moveStatistic(s, `${name}.running_mean`, mean);
+    moveStatistic(s, `${name}.running_var`, variance);
+    const inverse = tf.rsqrt(tf.add(variance, epsilon));
+    save([x, scale, mean, inverse]);
+    return {
+      value: tf.batchNorm(x, mean, variance, shift, scale, epsilon),
+      gradFunc(dy, [x, scale, mean, inverse]) {
+        const standard = tf.mul(tf.sub(x, mean), inverse);
+        const dscale = tf.sum(tf.mul(dy, standard), axes);
+        const dshift = tf.sum(dy, axes);
+        const shared = tf.add(tf.mul(standard, tf.div(dscale, count)), tf.div(dshift, count));
+        return [tf.mul(tf.mul(scale, inverse), tf.sub(dy, shared)), dscale, dshift];
+      },
+    };
+  });
+  return normalise(x, s.weight(`${name}.weight`), s.weight(`${name}.bias`));
+}
+
+function moveStatistic({ tf, weight }: Scope, name: string, now: Tensor): void {
+  const running = weight(name);
+  running.assign(tf.add(tf.mul(running, keep), tf.mul(now, 1 - keep)));
 }
 
 const linear = (s: Scope, name: string, a: Tensor): Tensor =>

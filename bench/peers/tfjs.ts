@@ -25,18 +25,30 @@ type Unary = (x: Tensor) => Tensor;
 type Binary = (a: Tensor | number, b: Tensor | number) => Tensor;
 type Pool = (x: Tensor, size: number, stride: number, pad: "valid") => Tensor;
 
+/** An operation of three operands with its gradient written out; `save` keeps tensors for the latter. */
+type CustomOp = (
+  x: Tensor,
+  a: Tensor,
+  b: Tensor,
+  save: (tensors: readonly Tensor[]) => void,
+) => {
+  value: Tensor;
+  gradFunc: (dy: Tensor, saved: [Tensor, Tensor, Tensor, Tensor]) => readonly Tensor[];
+};
+
 /** The part of @tensorflow/tfjs that is used here: the package is no dependency, so its own types are not at hand. */
 export interface TfjsCore {
   readonly relu: Unary;
   readonly rsqrt: Unary;
-  readonly square: Unary;
   readonly add: Binary;
   readonly sub: Binary;
   readonly mul: Binary;
+  readonly div: Binary;
   readonly avgPool: Pool;
   readonly maxPool: Pool;
   conv2d(x: Tensor, filter: Tensor, stride: number, pad: number): Tensor;
   mean(x: Tensor, axes: readonly number[]): Tensor;
+  sum(x: Tensor, axes: readonly number[]): Tensor;
   moments(x: Tensor, axes: readonly number[]): { mean: Tensor; variance: Tensor };
   batchNorm(
     x: Tensor,
@@ -56,7 +68,7 @@ export interface TfjsCore {
   readonly train: { momentum(lr: number, momentum: number): Optimizer };
   tensor(data: Float32Array, shape: readonly number[], dtype: "float32"): Tensor;
   variable(initial: Tensor, trainable: boolean): Variable;
-  tidy<T extends Tensor | null>(run: () => T): T;
+  customGrad(run: CustomOp): (x: Tensor, a: Tensor, b: Tensor) => Tensor;
   memory(): { numTensors: number; numBytes: number; numBytesInGPU?: number };
   enableProdMode(): void;
   env(): { set(flag: string, value: number | boolean): void };

@@ -222,11 +222,11 @@ export function lowerProgram(
           blocks_per_group: perGroup,
           k: problem.k,
           r: panel,
-          packed: packedWords,
+          panel_rows: packedWords / panel,
           group_stride: step.weight.place.groupStride,
           row_stride: step.weight.place.rowStride,
         },
-        groups: Math.ceil(packedWords / 64),
+        groups: Math.ceil(packedWords / panel / 64),
       });
     }
     const blocks = Math.ceil(problem.rowsPerGroup / variant.rows);
