@@ -25,6 +25,21 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dx: array<Value>;
 @group(0) @binding(4) var<uniform> params: Params;
 
+// Coordinates of thread i among `extent` pixels per channel, and where its channel of its image starts in x, y, dy, dx.
+struct Place { at: vec3<u32>, start: vec4<u32> }
+
+fn place_of(i: u32, extent: vec3<u32>) -> Place {
+  let image = i % params.batch;
+  var rest = i / params.batch;
+  let w = rest % extent.z;
+  rest = rest / extent.z;
+  let h = rest % extent.y;
+  rest = rest / extent.y;
+  let channel = rest / extent.x;
+  let channels = channel * vec4<u32>(params.x_steps.w, params.y_steps.w, params.dy_steps.w, params.dx_steps.w);
+  return Place(vec3<u32>(rest % extent.x, h, w), params.base + image * params.image_steps + channels);
+}
+
 // Is the element at `at` the first of its window, in order, to hold the window's maximum? Ties go to the first.
 fn first_in_window(origin: vec3<u32>, tap: vec3<u32>, start: u32, top: Value) -> Flag {
   var earlier = Flag();
@@ -63,16 +78,9 @@ fn divisor(origin: vec3<u32>) -> f32 {
 fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>, @builtin(local_invocation_id) l: vec3<u32>) {
   let i = (g.x + g.y * n.x) * 64u + l.x;
   if (i >= params.count) { return; }
-  let image = i % params.batch;
-  var rest = i / params.batch;
-  let w = rest % params.size.z;
-  rest = rest / params.size.z;
-  let h = rest % params.size.y;
-  rest = rest / params.size.y;
-  let at = vec3<u32>(rest % params.size.x, h, w);
-  let channel = rest / params.size.x;
-  let channels = channel * vec4<u32>(params.x_steps.w, params.y_steps.w, params.dy_steps.w, params.dx_steps.w);
-  let start = params.base + image * params.image_steps + channels;
+  let place = place_of(i, params.size.xyz);
+  let at = place.at;
+  let start = place.start;
   let own = x_value(start.x + dot(at, params.x_steps.xyz));
   var sum = Value();
   for (var kd = 0u; kd < params.kernel.x; kd++) {
@@ -104,16 +112,9 @@ fn main(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: vec3<u3
 fn main_apart(@builtin(workgroup_id) g: vec3<u32>, @builtin(num_workgroups) n: vec3<u32>, @builtin(local_invocation_id) l: vec3<u32>) {
   let i = (g.x + g.y * n.x) * 64u + l.x;
   if (i >= params.count) { return; }
-  let image = i % params.batch;
-  var rest = i / params.batch;
-  let w = rest % params.out.z;
-  rest = rest / params.out.z;
-  let h = rest % params.out.y;
-  rest = rest / params.out.y;
-  let o = vec3<u32>(rest % params.out.x, h, w);
-  let channel = rest / params.out.x;
-  let channels = channel * vec4<u32>(params.x_steps.w, params.y_steps.w, params.dy_steps.w, params.dx_steps.w);
-  let start = params.base + image * params.image_steps + channels;
+  let place = place_of(i, params.out.xyz);
+  let o = place.at;
+  let start = place.start;
   let origin = o * params.stride.xyz;
   let slope = dy[start.z + dot(o, params.dy_steps.xyz)];
   var share = slope;

@@ -98,6 +98,7 @@ function decodeTensor(t: { dtype: DType; shape: number[]; base64: string }, what
 
 /** JSON of a graph's structure: nodes, values, names and shapes of weights. The same graph gives the same text. */
 export function graphToJson(graph: Graph): string {
+  checkOps(graph.nodes);
   const structure: GraphStructure = {
     version: 1,
     name: graph.name,

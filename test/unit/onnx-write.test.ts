@@ -159,4 +159,12 @@ test("every conformance model of ops we know parses and survives both formats; e
   assert.ok(counts.read > 150, `${counts.read} models were read`);
 });
 
+test("ops that only training makes are written by no format", () => {
+  const b = graphBuilder("step");
+  b.output(b.node("ReluGrad", [b.input("dy", [2, 3]), b.input("y", [2, 3])]), [2, 3]);
+  const graph = b.build();
+  for (const write of [() => writeOnnx(graph), () => writePruned(graph)])
+    assert.throws(write, (e: unknown) => (e as { code?: string }).code === "E_UNSUPPORTED");
+});
+
 test.run();

@@ -24,6 +24,7 @@ import { findOp } from "../../graph/ops/index.ts";
 import { allocate } from "../../tensor/dtype.ts";
 import { byteLength, bytesOf, type HostTensor } from "../../tensor/host-tensor.ts";
 import { maskPrefix, packBits, toBase64 } from "../masks.ts";
+import { checkOps } from "../model-ops.ts";
 import { elementOfDtype } from "./tensor.ts";
 
 /** Opset of the canonical semantics, and the IR version that came with it. */
@@ -45,6 +46,7 @@ const largest = 2 ** 31 - 2 ** 24;
  * same graph gives the same bytes. Throws E_UNSUPPORTED for ops that ONNX does not have, E_LIMIT beyond 2 GiB.
  */
 export function writeOnnx(graph: Graph): Uint8Array {
+  checkOps(graph.nodes);
   const size = [...graph.weights.values()].reduce((sum, w) => sum + byteLength(w), 0);
   if (size > largest) {
     throw new FileError(
