@@ -167,7 +167,7 @@ async function run(spec: string, options: Options): Promise<void> {
         }),
         ...(options.plan !== undefined && { plan: storedPlan(options.plan) }),
         ...(resumed && { resume: resumed }),
-        fineTune: !findArch(spec),
+        fineTune: wasTrained(spec, options),
         preprocessing: preprocessingOption(graph, data, options),
         signal: stop.signal,
         onProgress: (p) =>
@@ -196,6 +196,10 @@ async function run(spec: string, options: Options): Promise<void> {
     }
   });
 }
+
+/** Only a bare ARCH has seeded weights, and glyphnet only when a seed is given. */
+const wasTrained = (spec: string, { seed }: Options): boolean =>
+  !findArch(spec) || (spec === "glyphnet" && seed === undefined);
 
 function resumeFrom(options: Options, beside: string): ReturnType<typeof readCheckpoint> | undefined {
   if (options.resume === undefined || options.resume === false) return undefined;
