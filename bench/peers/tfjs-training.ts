@@ -93,7 +93,8 @@ export async function makeTfjsStep(net: TrainedNet, options: TfjsStepOptions): P
     if (images.length !== batch * sizeOf(image) || labels.length !== batch) {
       throw new Error(`${net} takes ${batch} images of ${image.join("x")} and as many labels.`);
     }
-    const nhwc = channels === 1 ? images : permuted(images, [batch, ...image], [0, 2, 3, 1]);
+    // A copy in any case: TensorFlow.js uploads a tensor only when it is first read.
+    const nhwc = permuted(images, [batch, ...image], [0, 2, 3, 1]);
     const oneHot = new Float32Array(batch * classes);
     for (const [i, label] of labels.entries()) oneHot[i * classes + label] = 1;
     return {
@@ -101,10 +102,10 @@ export async function makeTfjsStep(net: TrainedNet, options: TfjsStepOptions): P
       oneHot: tf.tensor(oneHot, [batch, classes], "float32"),
     };
   };
-  const train = (given: Batch, readLoss: boolean): Tensor | null => {
+  const train = (b: Batch, readLoss: boolean): Tensor | null => {
     tf.env().set(separateIm2Col, net === "lenet5");
     return optimizer.minimize(
-      () => tf.losses.softmaxCrossEntropy(given.oneHot, forward(scope, given.images)),
+      () => tf.losses.softmaxCrossEntropy(b.oneHot, forward(scope, b.images)),
       readLoss,
       learned,
     );
@@ -117,9 +118,9 @@ export async function makeTfjsStep(net: TrainedNet, options: TfjsStepOptions): P
   let resident: Batch | undefined;
   return {
     async step(images, labels, readLoss = false) {
-      const given = batchOf(images, labels);
-      const cost = train(given, readLoss);
-      free(given);
+      const own = batchOf(images, labels);
+      const cost = train(own, readLoss);
+      free(own);
       if (cost === null) return undefined;
       const [loss] = await tfjs.read(cost);
       cost.dispose();

@@ -1,8 +1,5 @@
 import { rowStrides, type Shape, sizeOf } from "../tensor/shape.ts";
-import type { Operand, View, Word } from "./lowering.ts";
-
-/** Zeros kept before and after a dimension, so that a convolution needs no bounds test. */
-export type Halo = readonly [number, number];
+import type { Halo, Operand, View, Word } from "./lowering.ts";
 
 /** Row-major, contiguous: what files and callers use. */
 export interface RowsLayout {

@@ -4,13 +4,15 @@ import type { HostArray } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Activation } from "./activation.ts";
-import type { Halo } from "./layout.ts";
 
 /**
  * Element type on the device: every element is one 32-bit word. Floats of any width are f32; bool, i8, u8, i32 and
  * range-checked i64 are i32; u32 is u32.
  */
 export type Word = "f32" | "i32" | "u32";
+
+/** Zeros kept before and after a dimension, so that a convolution needs no bounds test. */
+export type Halo = readonly [number, number];
 
 /** Something a kernel can be bound to. */
 export type Operand =

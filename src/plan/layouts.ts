@@ -1,4 +1,5 @@
-import { type ColumnsLayout, type Halo, type Layout, middleAxes, rowsLayout } from "../kernels/layout.ts";
+import { type ColumnsLayout, type Layout, middleAxes, rowsLayout } from "../kernels/layout.ts";
+import type { Halo } from "../kernels/lowering.ts";
 import { findLowering } from "../kernels/ops/index.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/shape.ts";

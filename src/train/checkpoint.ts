@@ -4,6 +4,7 @@ import { parseJson } from "../graph/metadata.ts";
 import { readSafetensors, writeSafetensors } from "../io/safetensors.ts";
 import { type Plan, parsePlan } from "../plan/plan.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
+import { sameShape } from "../tensor/shape.ts";
 import type { TrainingManifest } from "./manifest.ts";
 import type { Snapshot } from "./trainer.ts";
 
@@ -43,18 +44,19 @@ export interface Checkpoint {
 
 const key = "secateur.checkpoint";
 const number = v.pipe(v.number(), v.finite());
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const scores = v.object({ loss: number, top1: number });
 const schema = v.object({
   manifest: v.looseObject({ version: v.string(), seed: number }),
   plan: v.string(),
-  steps: number,
-  counted: number,
+  steps: count,
+  counted: count,
   progress: v.object({
-    epoch: number,
-    step: number,
+    epoch: count,
+    step: count,
     lossSum: number,
-    right: number,
-    images: number,
+    right: count,
+    images: count,
     seconds: number,
     epochs: v.array(
       v.object({
@@ -65,7 +67,7 @@ const schema = v.object({
         rate: number,
       }),
     ),
-    best: v.optional(v.object({ top1: number, loss: number, epoch: number })),
+    best: v.optional(v.object({ top1: number, loss: number, epoch: count })),
   }),
 });
 
@@ -106,3 +108,26 @@ export function readCheckpoint(bytes: Uint8Array): Checkpoint {
     best: part("best/"),
   };
 }
+
+/** E_METADATA unless the parts of a checkpoint agree with each other and with a training of so many steps per epoch. */
+export function checkCheckpoint(c: Checkpoint, stepsPerEpoch: number, trained: readonly string[]): void {
+  const { epoch, step, images, epochs, best } = c.progress;
+  const { steps, counted, state } = c.snapshot;
+  const begun = epoch > 0;
+  const agrees =
+    epoch <= c.manifest.epochs &&
+    step <= (epoch < c.manifest.epochs ? stepsPerEpoch : 0) &&
+    steps === epoch * stepsPerEpoch + step &&
+    images + counted === step * c.manifest.batch &&
+    epochs.length === epoch &&
+    (best !== undefined) === begun &&
+    (!begun || trained.every((name) => sameType(c.best.get(name), state.get(name))));
+  if (!agrees)
+    throw new FileError(
+      "E_METADATA",
+      `the checkpoint contradicts itself: it is damaged, or was changed since it was written.`,
+    );
+}
+
+const sameType = (a: HostTensor | undefined, b: HostTensor | undefined): boolean =>
+  a !== undefined && b !== undefined && a.dtype === b.dtype && sameShape(a.shape, b.shape);

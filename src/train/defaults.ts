@@ -83,15 +83,29 @@ const other: TrainingDefaults = {
   augment: plain,
 };
 
+/** Kingma and Ba 2015: Adam's steps are about as long as the rate, so that those above are too much for it. */
+const adamRate = 0.001;
+
 /**
  * Defaults for a net: by its architecture from seeded weights; for weights that were trained before (`fineTune`) ten epochs at
- * a fifth of the rate, since a larger one would throw away what they know.
+ * a fifth of the rate, since a larger one would throw away what they know. Adam has a rate of its own.
  */
-export function defaultsFor(arch: string | undefined, fineTune: boolean): TrainingDefaults {
+export function defaultsFor(
+  arch: string | undefined,
+  fineTune: boolean,
+  optimizer: OptimizerOptions["kind"] = "sgd",
+): TrainingDefaults {
   const known = arch === undefined ? undefined : findArch(arch);
   const key =
     known && (scratch[known.name] ? known.name : known.dataset === "imagenet" ? "imagenet" : "cifar");
-  const found = key === undefined ? other : scratch[key]!;
-  if (!fineTune || found === other) return found;
+  const recipe = key === undefined ? other : scratch[key]!;
+  const found = optimizer === "sgd" ? recipe : withAdam(recipe);
+  if (!fineTune || recipe === other) return found;
   return { ...found, epochs: 10, rate: found.rate / 5, schedule: cosine };
 }
+
+const withAdam = (recipe: TrainingDefaults): TrainingDefaults => ({
+  ...recipe,
+  rate: adamRate,
+  optimizer: { ...recipe.optimizer, nesterov: false },
+});

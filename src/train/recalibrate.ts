@@ -37,6 +37,8 @@ export async function recalibrate(
   if (norms.length === 0)
     throw new InputError(`"${graph.name}" has no BatchNormalization whose statistics could be measured.`);
   checkImages(graph.inputs[0]!, data);
+  if (data.length < 2)
+    throw new InputError(`${data.name} has ${data.length} images; statistics need at least 2.`);
   const total = Math.min(wholeNumber(options.images ?? 1000, "images", 2), data.length);
   const batch = Math.min(wholeNumber(options.batch ?? 100, "batch", 2), total);
   const batches = Math.floor(total / batch);

@@ -93,6 +93,11 @@ function draft(nodes: readonly Node[], weights: ReadonlyMap<string, HostTensor>)
 export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
   const net = trainableNet(graph, options);
   const { batch, optimizer, teacher } = options;
+  const unknown = options.frozen?.find((name) => !net.learned.includes(name));
+  if (unknown !== undefined)
+    throw new InputError(
+      `frozen names "${printable(unknown)}", which is no learned weight of "${printable(graph.name)}".`,
+    );
   const learned = net.learned.filter((name) => !options.frozen?.includes(name));
   const masks = masksOf(graph, learned, options.maskZeros ?? false);
   const classes = classesOf(graph, net, batch);

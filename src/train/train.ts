@@ -10,17 +10,19 @@ import { checkImages, type Evaluation } from "../run/evaluate.ts";
 import { preprocessingOf } from "../run/preprocessing.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { wholeNumber } from "../tensor/shape.ts";
-import type { Checkpoint, EpochResult, TrainingState } from "./checkpoint.ts";
+import { type Checkpoint, checkCheckpoint, type EpochResult, type TrainingState } from "./checkpoint.ts";
 import { defaultsFor } from "./defaults.ts";
 import { dataFacts, difference, manifestOf, modelFacts, type TrainingManifest } from "./manifest.ts";
 import { optimizerOf } from "./optimizer.ts";
 import type { TrainOptions, TrainResult } from "./options.ts";
 import { learningRateAt } from "./schedule.ts";
-import { makeTrainer, type Snapshot, type Trainer } from "./trainer.ts";
+import { makeTrainer, type Trainer } from "./trainer.ts";
 import { makeValidator, type Validator } from "./validator.ts";
 
 /** A mean cross-entropy above this is no training any more: guessing among a million classes has 14. */
 const divergedLoss = 1000;
+/** Judged by running statistics, which are rough at first, a net that still learns may do worse than by the batch's. */
+const divergedEvaluation = 1e6;
 const reportSeconds = 1;
 const trainImagesMeasured = 10_000;
 
@@ -59,9 +61,13 @@ interface Run {
 }
 
 async function prepare(gpu: Gpu, graph: Graph, data: Dataset, options: TrainOptions): Promise<Run> {
-  if (graph.inputs[0]) checkImages(graph.inputs[0], data);
-  const defaults = defaultsFor(graph.metadata.get(metadataKeys.arch), options.fineTune ?? false);
-  const { validation: wanted } = options;
+  const { validation: wanted, test } = options;
+  // All of them now: what does not fit must not be found out after the training.
+  const sets = [data, ...(typeof wanted === "object" ? [wanted] : []), ...(test ? [test] : [])];
+  for (const set of sets) if (graph.inputs[0]) checkImages(graph.inputs[0], set);
+  if (test?.length === 0) throw new InputError(`the test data ${test.name} have no images.`);
+  const arch = graph.metadata.get(metadataKeys.arch);
+  const defaults = defaultsFor(arch, options.fineTune ?? false, options.optimizer?.kind);
   const split =
     typeof wanted === "object"
       ? { train: data, validation: wanted }
@@ -118,10 +124,11 @@ async function prepare(gpu: Gpu, graph: Graph, data: Dataset, options: TrainOpti
     optimizer,
     plan: options.resume?.plan ?? options.plan ?? "estimated",
   });
-  if (trainer.classes !== data.classes) {
+  const strange = sets.find((set) => set.classes !== trainer.classes);
+  if (strange) {
     trainer.dispose();
     throw new InputError(
-      `the model gives ${trainer.classes} classes, but ${data.name} has ${data.classes}. Use data with as many.`,
+      `the model gives ${trainer.classes} classes, but ${strange.name} has ${strange.classes}. Use data with as many.`,
     );
   }
   const validator = makeValidator(gpu, graph, trainer.trained, preprocessing, Math.max(100, batches.batch));
@@ -161,6 +168,33 @@ function runOf(
   const rateAt = (step: number): number =>
     learningRateAt(manifest.schedule, manifest.rate, step, total, stepsPerEpoch);
 
+  const inEpoch = (): string => `in epoch ${state.epoch + 1}, by step ${state.step} of ${stepsPerEpoch}`;
+  let checkpointed = options.resume !== undefined;
+  const diverged = (when: string, what: string): TrainingError =>
+    new TrainingError(
+      `training diverged ${when}: ${what}. Use a lower learning rate than ${manifest.rate}, a warm-up, or gradient clipping` +
+        `${checkpointed ? "; the last checkpoint is from before" : ""}.`,
+    );
+
+  /** What is kept must be worth going back to. */
+  const checkFinite = (values: ReadonlyMap<string, HostTensor>): void => {
+    for (const [name, t] of values) {
+      for (const value of t.data as Float32Array)
+        if (!Number.isFinite(value)) throw diverged(inEpoch(), `"${name}" holds ${value}`);
+    }
+  };
+
+  const measure = async (
+    values: ReadonlyMap<string, HostTensor>,
+    set: Dataset,
+    when: string,
+  ): Promise<Evaluation> => {
+    const measured = await validator.measure(values, set);
+    // Not finite fails too.
+    if (measured.loss <= divergedEvaluation) return measured;
+    throw diverged(when, `the loss on ${set.length} images of ${set.name} is ${measured.loss}`);
+  };
+
   /** Takes in what the device has counted since the last time. */
   const collect = async (): Promise<void> => {
     const { loss, top1, images } = await trainer.metrics();
@@ -174,10 +208,7 @@ function runOf(
     };
     mark = now;
     if (images === 0 || (Number.isFinite(loss) && loss <= divergedLoss)) return;
-    throw new TrainingError(
-      `training diverged in epoch ${state.epoch + 1}, by step ${state.step} of ${stepsPerEpoch}: the loss is ${loss}. ` +
-        `Use a lower learning rate than ${manifest.rate}, a warm-up, or gradient clipping; the last checkpoint is from before.`,
-    );
+    throw diverged(inEpoch(), `the loss is ${loss}`);
   };
 
   const report = (): void => {
@@ -199,18 +230,20 @@ function runOf(
   const save = async (): Promise<void> => {
     if (!options.onCheckpoint) return;
     const snapshot = await trainer.snapshot();
-    checkFinite(snapshot, state, manifest.rate);
+    checkFinite(snapshot.state);
     await options.onCheckpoint({ manifest, plan: trainer.session.plan, progress: state, snapshot, best });
     saved = performance.now();
+    checkpointed = true;
   };
 
   const pause = async (): Promise<void> => {
     const { signal, checkpointSeconds = 60 } = options;
     const now = performance.now();
-    if (!signal?.aborted && now - mark < reportSeconds * 1000) return;
+    const due = options.onCheckpoint !== undefined && now - saved > checkpointSeconds * 1000;
+    if (!signal?.aborted && !due && now - mark < reportSeconds * 1000) return;
     await collect();
     report();
-    if (signal?.aborted || now - saved > checkpointSeconds * 1000) await save();
+    if (signal?.aborted || due) await save();
     if (signal?.aborted) {
       throw new SecateurError(
         "E_ABORTED",
@@ -225,6 +258,7 @@ function runOf(
       return state;
     },
     resume(checkpoint) {
+      checkCheckpoint(checkpoint, stepsPerEpoch, trainer.trained);
       state = checkpoint.progress;
       best = new Map(checkpoint.best);
       trainer.restore(checkpoint.snapshot);
@@ -243,8 +277,9 @@ function runOf(
     },
     async endOfEpoch() {
       const values = await trainer.values();
+      checkFinite(values);
       const measured =
-        data.validation.length > 0 ? await validator.measure(values, data.validation) : undefined;
+        data.validation.length > 0 ? await measure(values, data.validation, inEpoch()) : undefined;
       const own = { loss: state.lossSum / state.images, top1: state.right / state.images };
       const result: EpochResult = {
         ...own,
@@ -269,10 +304,9 @@ function runOf(
       await save();
     },
     async result() {
-      const measure = (set: Dataset): Promise<Evaluation> => validator.measure(best, set);
       const shown = Math.min(trainImagesMeasured, data.train.length);
-      const onTrain = await measure(subset(data.train, { from: 0, to: shown }));
-      const onTest = options.test && (await measure(options.test));
+      const onTrain = await measure(best, subset(data.train, { from: 0, to: shown }), "at the end");
+      const onTest = options.test && (await measure(best, options.test, "at the end"));
       const judged = onTest?.top1 ?? (data.validation.length > 0 ? state.best!.top1 : undefined);
       const trained = trainer.graphWith(best);
       const metadata = new Map([
@@ -298,17 +332,4 @@ function runOf(
       validator.dispose();
     },
   };
-}
-
-/** A checkpoint must be worth going back to. */
-function checkFinite(snapshot: Snapshot, state: TrainingState, rate: number): void {
-  for (const [name, t] of snapshot.state) {
-    for (const value of t.data as Float32Array) {
-      if (Number.isFinite(value)) continue;
-      throw new TrainingError(
-        `training diverged by step ${state.step} of epoch ${state.epoch + 1}: "${name}" holds ${value}. ` +
-          `Use a lower learning rate than ${rate}, a warm-up, or gradient clipping; the last checkpoint is from before.`,
-      );
-    }
-  }
 }

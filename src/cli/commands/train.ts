@@ -1,13 +1,13 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { Command } from "commander";
 import type { Augmentation } from "../../data/batches.ts";
 import { openData } from "../../data/files.ts";
-import { FileError, UsageError } from "../../errors.ts";
+import { FileError, printable, SecateurError, UsageError } from "../../errors.ts";
 import type { Graph } from "../../graph/graph.ts";
-import { openModel, saveModel } from "../../io/files.ts";
+import { openModel, readFileLimited, saveModel } from "../../io/files.ts";
 import { findArch } from "../../nets/arches.ts";
 import { percent } from "../../report/format.ts";
-import { readCheckpoint, writeCheckpoint } from "../../train/checkpoint.ts";
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../../train/checkpoint.ts";
 import type { TrainOptions, TrainResult } from "../../train/options.ts";
 import { parseSchedule } from "../../train/schedule.ts";
 import { train } from "../../train/train.ts";
@@ -141,6 +141,8 @@ function augmentation(text: string): Augmentation {
 
 async function run(spec: string, options: Options): Promise<void> {
   const schedule = options.schedule === undefined ? undefined : parseSchedule(options.schedule);
+  if (options.nesterov && options.optimizer && options.optimizer !== "sgd")
+    throw new UsageError(`--nesterov belongs to sgd; --optimizer is ${options.optimizer}.`);
   const graph = await openModel(spec, { seed: options.seed });
   const output = options.output ?? `${graph.name}.trained.safetensors`;
   if (!/\.(safetensors|onnx)$/.test(output))
@@ -151,7 +153,12 @@ async function run(spec: string, options: Options): Promise<void> {
   const test = options.test ?? own;
   const testData = test === undefined ? undefined : await openData(test, "test");
   const checkpoint = `${output}.checkpoint`;
-  const resumed = resumeFrom(options, checkpoint);
+  const resumed = await resumeFrom(options, checkpoint);
+  if (!resumed && existsSync(checkpoint))
+    print(
+      options,
+      `${checkpoint} of an earlier training will be replaced; --resume would have gone on from it.`,
+    );
   const stop = new AbortController();
   // The second Ctrl-C ends the process as it always does.
   process.once("SIGINT", () => stop.abort());
@@ -188,9 +195,14 @@ async function run(spec: string, options: Options): Promise<void> {
       });
       progress.stop();
       await saveModel(result.graph, output);
-      rmSync(checkpoint, { force: true });
       writeJson(options, asJson(result, gpu.adapter.key));
+      rmSync(checkpoint, { force: true });
       print(options, summary(graph, result, output));
+    } catch (error) {
+      progress.stop();
+      if (error instanceof SecateurError && error.code === "E_ABORTED")
+        print(options, `wrote ${checkpoint}; the same command with --resume goes on from it.`);
+      throw error;
     } finally {
       progress.stop();
     }
@@ -201,14 +213,25 @@ async function run(spec: string, options: Options): Promise<void> {
 const wasTrained = (spec: string, { seed }: Options): boolean =>
   !findArch(spec) || (spec === "glyphnet" && seed === undefined);
 
-function resumeFrom(options: Options, beside: string): ReturnType<typeof readCheckpoint> | undefined {
+async function resumeFrom(options: Options, beside: string): Promise<Checkpoint | undefined> {
   if (options.resume === undefined || options.resume === false) return undefined;
   const file = options.resume === true ? beside : options.resume;
   if (!existsSync(file))
     throw new FileError("E_IO", `there is no checkpoint ${file} to resume from. Start without --resume.`, {
       file,
     });
-  return readCheckpoint(readFileSync(file));
+  const bytes = await readFileLimited(file);
+  try {
+    return readCheckpoint(bytes);
+  } catch (cause) {
+    if (!(cause instanceof SecateurError)) throw cause;
+    throw new FileError(
+      cause.code,
+      `${printable(file)}: ${cause.message}`,
+      { file: printable(file) },
+      { cause },
+    );
+  }
 }
 
 function storedPlan(text: string): Exclude<TrainOptions["plan"], undefined> {
@@ -237,7 +260,7 @@ function settings(o: Options): TrainOptions {
     optimizer: given({
       kind: o.optimizer,
       momentum: o.momentum,
-      nesterov: o.nesterov ?? (o.optimizer && o.optimizer !== "sgd" ? false : undefined),
+      nesterov: o.nesterov,
       weightDecay: o.weightDecay,
       l1: o.l1,
       groupLasso: o.groupLasso,
