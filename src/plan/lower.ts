@@ -144,16 +144,26 @@ export function lowerProgram(
   const replace = (node: Node, to: number, from: number, index: number): void => {
     const [output, input] = [node.outputs[to], node.inputs[from]!];
     if (!output) return;
-    const late = program.steps.slice(index + 1).find((s) => s.node.inputs.includes(input));
-    if (!program.variables.has(input) || late) {
+    const refuse = (why: string): never => {
       throw new GraphError(
         "E_GRAPH",
-        `${node.op} "${printable(node.name)}" replaces "${printable(input)}", ${late ? `which "${printable(late.name)}" still reads` : "which is no variable of the session"}.`,
+        `${node.op} "${printable(node.name)}" replaces "${printable(input)}", ${why}.`,
         { op: node.op, node: printable(node.name) },
       );
-    }
+    };
+    if (!program.variables.has(input)) refuse("which is no variable of the session");
     const source = keyOf(input, rowsLayout);
-    alias.set(keyOf(output, rowsLayout), alias.get(source) ?? source);
+    const root = alias.get(source) ?? source;
+    // Its old value under every name: reshapes of rows share the buffer.
+    const old = (name: string): boolean => {
+      const key = keyOf(name, rowsLayout);
+      return (alias.get(key) ?? key) === root;
+    };
+    const late = program.steps.slice(index + 1).find((s) => readsOf(s).some(old));
+    if (late) refuse(`whose old value "${printable(late.name)}" still reads`);
+    const shown = program.graph.outputs.find((o) => old(o.name));
+    if (shown) refuse(`whose old value is the graph output "${printable(shown.name)}"`);
+    alias.set(keyOf(output, rowsLayout), root);
   };
 
   /** A reshape of contiguous rows is the same memory under another shape. */
@@ -259,6 +269,18 @@ export function lowerProgram(
     outputs.set(name, view.operand.kind === "value" ? view.operand.name : internal("output without a value"));
   }
   return { dispatches, values, constants, scratches, inputs, outputs };
+}
+
+/** Every value that a step reads, fused operands included. */
+function readsOf(step: Step): readonly string[] {
+  if (step.kind === "op") return step.node.inputs;
+  const { residual, weight, bias } = step;
+  return [
+    ...step.node.inputs,
+    ...(residual === undefined ? [] : [residual]),
+    ...(weight.kind === "variable" ? [weight.name] : []),
+    ...(bias.kind === "value" ? [bias.name] : []),
+  ];
 }
 
 /** A constant's elements as they lie under a layout, zeros between them. */

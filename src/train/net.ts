@@ -141,9 +141,21 @@ export function beside(
       inputs: node.inputs.map(renamed),
       outputs: node.outputs.map(renamed),
     })),
-    weights: new Map([...graph.weights].map(([name, t]) => [renamed(name), t])),
+    weights: new Map([...underMasks(graph)].map(([name, t]) => [renamed(name), t])),
     logits: renamed(output.name),
   };
+}
+
+/** The weights with their masks applied, but for those in `dense`. */
+export function underMasks(graph: Graph, dense: readonly string[] = []): ReadonlyMap<string, HostTensor> {
+  const weights = new Map(graph.weights);
+  for (const [name, mask] of graph.masks) {
+    const weight = weights.get(name)!;
+    if (dense.includes(name) || weight.dtype !== "f32") continue;
+    const data = (weight.data as Float32Array).map((w, i) => (getNumber(mask.data, i) === 0 ? 0 : w));
+    weights.set(name, { ...weight, data });
+  }
+  return weights;
 }
 
 /** Masks of 1 and 0 as f32, by weight: what the graph holds, or with `zeros` also every prunable weight's own zeros. */

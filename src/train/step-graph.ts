@@ -5,7 +5,7 @@ import { inferTypes } from "../graph/infer.ts";
 import { hyperLength } from "../graph/ops/update.ts";
 import { type HostTensor, scalar, tensor, zeros } from "../tensor/host-tensor.ts";
 import { showShape } from "../tensor/shape.ts";
-import { beside, masksOf, stepInput, type TrainableNet, trainableNet } from "./net.ts";
+import { beside, masksOf, stepInput, type TrainableNet, trainableNet, underMasks } from "./net.ts";
 import { momentsOf, type Optimizer } from "./optimizer.ts";
 
 export interface StepOptions {
@@ -99,6 +99,7 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
       `frozen names "${printable(unknown)}", which is no learned weight of "${printable(graph.name)}".`,
     );
   const learned = net.learned.filter((name) => !options.frozen?.includes(name));
+  if (learned.length === 0) throw new InputError("every weight is frozen; there is nothing to train.");
   const masks = masksOf(graph, learned, options.maskZeros ?? false);
   const classes = classesOf(graph, net, batch);
   const image = net.input.shape.map((d, i) => (i === 0 ? batch : d));
@@ -109,7 +110,8 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
   ];
   if (net.dropout) inputs.push({ name: stepInput, dtype: "i32", shape: [1] });
   const soft = options.masks === "soft";
-  const d = draft(soft ? masked(net.nodes, masks) : net.nodes, graph.weights);
+  const dense = soft ? learned : [];
+  const d = draft(soft ? masked(net.nodes, masks) : net.nodes, underMasks(graph, dense));
   for (const [name, mask] of masks) d.weights.set(maskName(name), mask);
   const loss = addLoss(d, net, teacher);
   addMetrics(d, net, loss, batch);
@@ -132,12 +134,12 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
     for (const moment of moments) backward.weights.set(moment, zeros(weight.shape));
     variables.push(...moments);
     const penalise = weight.shape.length >= 2;
-    const g =
-      penalise && optimizer.groupLasso > 0
-        ? withGroupLasso(backward, graph, name, gradient, optimizer)
-        : gradient;
+    const lasso = penalise && optimizer.groupLasso > 0;
+    // Penalties are not clipped, so that one which is a gradient of its own joins the clipped gradient.
+    const clipped = lasso && scale ? backward.node("Mul", [gradient, scale])[0]! : gradient;
+    const g = lasso ? withGroupLasso(backward, graph, name, clipped, optimizer) : gradient;
     const mask = masks.has(name) && !soft ? maskName(name) : "";
-    const operands = [name, g, ...moments, hyperInput, mask, scale ?? ""];
+    const operands = [name, g, ...moments, hyperInput, mask, lasso ? "" : (scale ?? "")];
     while (operands.at(-1) === "") operands.pop();
     const sgd = optimizer.kind === "sgd";
     const own: Record<string, Attribute> = sgd

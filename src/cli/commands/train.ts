@@ -143,8 +143,10 @@ async function run(spec: string, options: Options): Promise<void> {
   const schedule = options.schedule === undefined ? undefined : parseSchedule(options.schedule);
   if (options.nesterov && options.optimizer && options.optimizer !== "sgd")
     throw new UsageError(`--nesterov belongs to sgd; --optimizer is ${options.optimizer}.`);
+  const plan = options.plan === undefined ? undefined : storedPlan(options.plan);
   const graph = await openModel(spec, { seed: options.seed });
-  const output = options.output ?? `${graph.name}.trained.safetensors`;
+  // A model's own name may be anything, also a path.
+  const output = options.output ?? `${graph.name.replace(/[^\w.-]+/g, "_")}.trained.safetensors`;
   if (!/\.(safetensors|onnx)$/.test(output))
     throw new UsageError(`-o is "${output}"; its extension must be .safetensors or .onnx.`);
   const teacher = options.teacher === undefined ? undefined : await openModel(options.teacher);
@@ -161,7 +163,8 @@ async function run(spec: string, options: Options): Promise<void> {
     );
   const stop = new AbortController();
   // The second Ctrl-C ends the process as it always does.
-  process.once("SIGINT", () => stop.abort());
+  const onInterrupt = (): void => stop.abort();
+  process.once("SIGINT", onInterrupt);
   await withGpu(options, async (gpu) => {
     const progress = startProgress(options);
     try {
@@ -172,7 +175,7 @@ async function run(spec: string, options: Options): Promise<void> {
         ...(teacher && {
           teacher: { graph: teacher, temperature: options.temperature, alpha: options.alpha },
         }),
-        ...(options.plan !== undefined && { plan: storedPlan(options.plan) }),
+        ...(plan !== undefined && { plan }),
         ...(resumed && { resume: resumed }),
         fineTune: wasTrained(spec, options),
         preprocessing: preprocessingOption(graph, data, options),
@@ -199,11 +202,11 @@ async function run(spec: string, options: Options): Promise<void> {
       rmSync(checkpoint, { force: true });
       print(options, summary(graph, result, output));
     } catch (error) {
-      progress.stop();
       if (error instanceof SecateurError && error.code === "E_ABORTED")
         print(options, `wrote ${checkpoint}; the same command with --resume goes on from it.`);
       throw error;
     } finally {
+      process.removeListener("SIGINT", onInterrupt);
       progress.stop();
     }
   });
