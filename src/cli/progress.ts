@@ -26,6 +26,7 @@ export function startProgress(options: CommonOptions): Progress {
     },
     stop() {
       if (started) bar.stop();
+      started = false;
     },
   };
 }

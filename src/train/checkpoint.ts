@@ -14,6 +14,8 @@ export interface EpochResult {
   readonly top1: number;
   /** On the validation images; missing where there are none. */
   readonly validation?: { readonly loss: number; readonly top1: number };
+  /** Trained on, and the time that their steps took. */
+  readonly images: number;
   readonly seconds: number;
   readonly rate: number;
 }
@@ -63,6 +65,7 @@ const schema = v.object({
         loss: number,
         top1: number,
         validation: v.optional(scores),
+        images: number,
         seconds: number,
         rate: number,
       }),

@@ -33,12 +33,12 @@ const scratch: Readonly<Record<string, TrainingDefaults>> = {
     augment: plain,
   },
   lenet5: {
-    epochs: 12,
+    epochs: 5,
     batch: 64,
     rate: 0.01,
     schedule: cosine,
     optimizer: { weightDecay: 5e-4, nesterov: true },
-    augment: plain,
+    augment: { pad: 2 },
   },
   glyphnet: {
     epochs: 12,

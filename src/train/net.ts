@@ -4,6 +4,7 @@ import { attributesOf } from "../graph/op.ts";
 import { learnedNames } from "../graph/statistics.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { getNumber, type HostTensor } from "../tensor/host-tensor.ts";
+import { showShape } from "../tensor/shape.ts";
 
 /** A classifier made ready to be trained: its nodes in training form, and what of it changes. */
 export interface TrainableNet {
@@ -121,6 +122,7 @@ export function beside(
   graph: Graph,
   prefix: string,
   input: string,
+  shape: readonly (number | null)[],
 ): {
   readonly nodes: readonly Node[];
   readonly weights: ReadonlyMap<string, HostTensor>;
@@ -131,6 +133,13 @@ export function beside(
   if (graph.inputs.length !== 1 || graph.outputs.length !== 1 || !own || !output || !isFloat(own.dtype))
     throw new InputError(
       `the teacher "${printable(graph.name)}" must have one image input and one output of logits.`,
+    );
+  const fits =
+    own.shape.length === shape.length &&
+    own.shape.every((d, i) => i === 0 || d === null || shape[i] === null || d === shape[i]);
+  if (!fits)
+    throw new InputError(
+      `the teacher "${printable(graph.name)}" takes ${showShape(own.shape)}, but the model ${showShape(shape)}. Both must see the same images.`,
     );
   const renamed = (name: string): string =>
     name === "" ? "" : name === own.name ? input : `${prefix}${name}`;

@@ -210,7 +210,7 @@ function addLoss(d: Draft, net: TrainableNet, teacher: Teacher | undefined): str
     throw new InputError(
       `temperature is ${temperature} and alpha ${alpha}; the first must be above 0, the second from 0 to 1.`,
     );
-  const other = beside(teacher.graph, "teacher/", net.input.name);
+  const other = beside(teacher.graph, "teacher/", net.input.name, net.input.shape);
   d.nodes.push(...other.nodes);
   for (const [name, t] of other.weights) d.weights.set(name, t);
   const softened = (logits: string): string =>

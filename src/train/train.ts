@@ -284,6 +284,7 @@ function runOf(
       const result: EpochResult = {
         ...own,
         ...(measured && { validation: { loss: measured.loss, top1: measured.top1 } }),
+        images: state.images,
         seconds: state.seconds,
         rate: rateAt((state.epoch + 1) * stepsPerEpoch - 1),
       };

@@ -8,6 +8,7 @@ import { openModel, readFileLimited, saveModel } from "../../io/files.ts";
 import { findArch } from "../../nets/arches.ts";
 import { percent } from "../../report/format.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../../train/checkpoint.ts";
+import { defaultsFor } from "../../train/defaults.ts";
 import type { TrainOptions, TrainResult } from "../../train/options.ts";
 import { parseSchedule } from "../../train/schedule.ts";
 import { train } from "../../train/train.ts";
@@ -46,15 +47,15 @@ interface Options extends CommonOptions, PreprocessingOptions {
   readonly mask: "hold" | "zeros";
   readonly freezeNorms?: boolean;
   readonly teacher?: string;
-  readonly temperature: number;
-  readonly alpha: number;
+  readonly temperature?: number;
+  readonly alpha?: number;
   readonly limit?: number;
   readonly checkpointEvery: number;
   readonly resume?: boolean | string;
   readonly output?: string;
 }
 
-const help = `
+const help = (): string => `
 Every setting has a default for the net at hand: secateur train lenet300 --data mnist:DIR is a whole recipe.
 Masks hold: what was pruned stays zero. The last tenth of the training images chooses the best epoch, the test
 images are measured once, at the end. A checkpoint lies beside OUT until the training is done: after Ctrl-C, or worse,
@@ -64,12 +65,41 @@ the same command with --resume goes on to the same result.
   secateur prune resnet20:w.safetensors --sparsity 0.8 -o pruned.safetensors
   secateur train pruned.safetensors --data cifar10:train.bin --test cifar10:test.bin --epochs 10 -o tuned.safetensors
 
-SCHEDULE is constant, cosine, linear, one-cycle or step:0.5,0.75@0.1, each with ,warmup=0.05 and the like.`;
+SCHEDULE is constant, cosine, linear, one-cycle or step:0.5,0.75@0.1 (times 0.1 at half and three quarters). Each takes
+,warmup=0.05 and ,rewind=0.6 (the last 40 % of a longer schedule), one-cycle also ,pct-start= ,div= and ,final-div=;
+a length is a share (0.05), epochs (3epochs) or steps (500steps).
+
+Defaults from seeded weights; weights that were trained before get 10 epochs at a fifth of the rate:
+${defaults()}`;
+
+/** One line per net, from the very table that training uses. */
+function defaults(): string {
+  const line = (net: string, arch: string | undefined): string => {
+    const d = defaultsFor(arch, false);
+    const { pad, flip } = d.augment;
+    const augment = [pad && `pad:${pad}`, flip && "flip"].filter(Boolean).join(",") || "no augmentation";
+    const warm = d.schedule.warmup ? ",warmup=0.05" : "";
+    return `  ${net.padEnd(22)} ${d.epochs} epochs, batch ${d.batch}, lr ${d.rate}, ${d.schedule.kind}${warm}, weight decay ${d.optimizer.weightDecay}, ${augment}`;
+  };
+  const nets: readonly (readonly [string, string | undefined])[] = [
+    ["lenet300", "lenet300"],
+    ["lenet5", "lenet5"],
+    ["glyphnet", "glyphnet"],
+    ["vgg16", "vgg16"],
+    ["resnet20 to resnet110", "resnet20"],
+    ["ImageNet nets", "resnet50"],
+    ["any other", undefined],
+  ];
+  return nets.map(([net, arch]) => line(net, arch)).join("\n");
+}
 
 export function trainCommand(): Command {
   const command = addCommonOptions(new Command("train"))
     .description("trains or retrains a model under its masks")
-    .argument("<model>", "MODEL, see secateur --help; ARCH alone starts from seeded weights")
+    .argument(
+      "<model>",
+      "MODEL, see secateur --help; ARCH alone starts from seeded weights (glyphnet only with --seed)",
+    )
     .requiredOption("--data <data>", "DATA, see secateur --help; its training images are used")
     .option("--test <data>", "DATA measured at the end (default: the test half of mnist and glyphs)")
     .option(
@@ -108,12 +138,15 @@ export function trainCommand(): Command {
     )
     .option("--freeze-norms", "BatchNormalization keeps its running statistics")
     .option("--teacher <model>", "MODEL whose answers are learned too (distillation)")
-    .option("--temperature <t>", "softens both answers", number("--temperature", { above: 0 }), 4)
+    .option(
+      "--temperature <t>",
+      "softens both answers (4 unless said)",
+      number("--temperature", { above: 0 }),
+    )
     .option(
       "--alpha <a>",
-      "weight of the teacher's answers against the labels'",
+      "weight of the teacher's answers against the labels' (0.9 unless said)",
       number("--alpha", { from: 0, to: 1 }),
-      0.9,
     )
     .option(
       "--checkpoint-every <seconds>",
@@ -123,7 +156,7 @@ export function trainCommand(): Command {
     )
     .option("--resume [file]", "go on from the checkpoint (default: the one beside OUT)")
     .option("-o, --output <file>", ".safetensors or .onnx (default: NAME.trained.safetensors)")
-    .addHelpText("after", help);
+    .addHelpText("after", help());
   return addPreprocessingOptions(command).action(run);
 }
 
@@ -144,7 +177,9 @@ async function run(spec: string, options: Options): Promise<void> {
   if (options.nesterov && options.optimizer && options.optimizer !== "sgd")
     throw new UsageError(`--nesterov belongs to sgd; --optimizer is ${options.optimizer}.`);
   const plan = options.plan === undefined ? undefined : storedPlan(options.plan);
-  const graph = await openModel(spec, { seed: options.seed });
+  if (options.teacher === undefined && (options.temperature ?? options.alpha) !== undefined)
+    throw new UsageError("--temperature and --alpha belong to --teacher, which is missing.");
+  const graph = await openModel(spec, { seed: options.seed ?? (spec === "glyphnet" ? undefined : 1) });
   // A model's own name may be anything, also a path.
   const output = options.output ?? `${graph.name.replace(/[^\w.-]+/g, "_")}.trained.safetensors`;
   if (!/\.(safetensors|onnx)$/.test(output))
@@ -173,7 +208,7 @@ async function run(spec: string, options: Options): Promise<void> {
         ...(schedule && { schedule }),
         ...(testData && { test: testData }),
         ...(teacher && {
-          teacher: { graph: teacher, temperature: options.temperature, alpha: options.alpha },
+          teacher: { graph: teacher, temperature: options.temperature ?? 4, alpha: options.alpha ?? 0.9 },
         }),
         ...(plan !== undefined && { plan }),
         ...(resumed && { resume: resumed }),
@@ -188,10 +223,11 @@ async function run(spec: string, options: Options): Promise<void> {
           ),
         onEpoch: (e, epoch) => {
           progress.stop();
+          const speed = `${e.seconds.toFixed(1)} s, ${Math.round(e.images / Math.max(1e-9, e.seconds))} images/s`;
           const validation = e.validation ? `, validation ${percent(e.validation.top1)}` : "";
           print(
             options,
-            `epoch ${epoch}: loss ${e.loss.toFixed(4)}, top-1 ${percent(e.top1)}${validation}, ${e.seconds.toFixed(1)} s`,
+            `epoch ${epoch}: loss ${e.loss.toFixed(4)}, top-1 ${percent(e.top1)}${validation}, ${speed}`,
           );
         },
         onCheckpoint: (c) => writeWhole(checkpoint, writeCheckpoint(c)),
@@ -202,6 +238,7 @@ async function run(spec: string, options: Options): Promise<void> {
       rmSync(checkpoint, { force: true });
       print(options, summary(graph, result, output));
     } catch (error) {
+      progress.stop(); // before anything is printed
       if (error instanceof SecateurError && error.code === "E_ABORTED")
         print(options, `wrote ${checkpoint}; the same command with --resume goes on from it.`);
       throw error;
