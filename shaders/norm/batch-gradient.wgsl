@@ -2,6 +2,7 @@
 // dx = scale / deviation * (dy - dbias / n - (x - mean) / deviation * dscale / n), on any strides.
 // One word per thread, or four of one channel (main_vec4: sizes, bases and steps of x, dy and dx are then counted in vec4s).
 // Reads 8 B per element and, mostly from the cache, 20 B per channel; writes 4 B. No barrier.
+// @include "lib/place.wgsl"
 const RANK: u32 = 1u; // @spec 1 2 3 4 5 6 7 8
 
 struct Params {
@@ -25,18 +26,6 @@ struct Params {
 @group(0) @binding(9) var<storage, read> dscale: array<f32>;
 @group(0) @binding(10) var<storage, read> dbias: array<f32>;
 @group(0) @binding(11) var<uniform> params: Params;
-
-fn place(i: u32) -> vec4<u32> {
-  var rest = i;
-  var at = params.base;
-  for (var d: u32 = 1u; d < RANK; d++) { // @unroll
-    let size = params.shape[(d - 1u) / 4u][(d - 1u) % 4u];
-    let next = rest / size;
-    at += (rest - next * size) * params.steps[d - 1u];
-    rest = next;
-  }
-  return at + rest * params.steps[RANK - 1u];
-}
 
 fn slope(value: vec4<f32>, dvalue: vec4<f32>, channel: u32) -> vec4<f32> {
   let inverse = 1.0 / sqrt(variance[channel] + params.epsilon);

@@ -2,6 +2,7 @@
 // One word per thread, or four of one channel (main_vec4: sizes, bases and steps of x and y are then counted in vec4s).
 // Reads 4 B per element and, mostly from the cache, 16 B per channel; writes 4 B. No barrier.
 // @include "lib/activation.wgsl"
+// @include "lib/place.wgsl"
 override ACT: u32 = 0;
 const RANK: u32 = 1u; // @spec 1 2 3 4 5 6 7 8
 
@@ -24,18 +25,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read> mean: array<f32>;
 @group(0) @binding(7) var<storage, read> variance: array<f32>;
 @group(0) @binding(8) var<uniform> params: Params;
-
-fn place(i: u32) -> vec4<u32> {
-  var rest = i;
-  var at = params.base;
-  for (var d: u32 = 1u; d < RANK; d++) { // @unroll
-    let size = params.shape[(d - 1u) / 4u][(d - 1u) % 4u];
-    let next = rest / size;
-    at += (rest - next * size) * params.steps[d - 1u];
-    rest = next;
-  }
-  return at + rest * params.steps[RANK - 1u];
-}
 
 fn normalised(v: vec4<f32>, channel: u32) -> vec4<f32> {
   let factor = scale[channel] / sqrt(variance[channel] + params.epsilon);

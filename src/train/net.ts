@@ -155,14 +155,19 @@ export function beside(
   };
 }
 
+/** An f32 weight, zero where its mask (of any dtype) is. */
+export const underMask = (weight: HostTensor, mask: HostTensor): HostTensor => ({
+  ...weight,
+  data: (weight.data as Float32Array).map((w, i) => (getNumber(mask.data, i) === 0 ? 0 : w)),
+});
+
 /** The weights with their masks applied, but for those in `dense`. */
 export function underMasks(graph: Graph, dense: readonly string[] = []): ReadonlyMap<string, HostTensor> {
   const weights = new Map(graph.weights);
   for (const [name, mask] of graph.masks) {
     const weight = weights.get(name)!;
     if (dense.includes(name) || weight.dtype !== "f32") continue;
-    const data = (weight.data as Float32Array).map((w, i) => (getNumber(mask.data, i) === 0 ? 0 : w));
-    weights.set(name, { ...weight, data });
+    weights.set(name, underMask(weight, mask));
   }
   return weights;
 }

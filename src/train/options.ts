@@ -2,6 +2,7 @@ import type { Augmentation } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
+import type { Plan } from "../plan/plan.ts";
 import type { Evaluation } from "../run/evaluate.ts";
 import type { Checkpoint, EpochResult } from "./checkpoint.ts";
 import type { TrainingManifest } from "./manifest.ts";
@@ -61,7 +62,8 @@ export interface TrainResult {
   readonly test?: Evaluation;
   /** Training accuracy less test (or validation) accuracy of the best weights. */
   readonly gap?: number;
-  readonly manifest: TrainingManifest;
+  /** Repeats the training, on the plan's adapter and its driver. */
+  readonly manifest: TrainingManifest & { readonly plan: Plan };
   /** Bytes on the device that a step needs. */
   readonly memory: { readonly activations: number; readonly constants: number; readonly uniforms: number };
   /** Steps, multiply-adds of one step (forward, backward to data and weights), and seconds spent in steps. */

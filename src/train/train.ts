@@ -310,9 +310,10 @@ function runOf(
       const onTest = options.test && (await measure(best, options.test, "at the end"));
       const judged = onTest?.top1 ?? (data.validation.length > 0 ? state.best!.top1 : undefined);
       const trained = trainer.graphWith(best);
+      const recorded = { ...manifest, plan: trainer.session.plan };
       const metadata = new Map([
         ...trained.metadata,
-        [metadataKeys.training, JSON.stringify(manifest)] as const,
+        [metadataKeys.training, JSON.stringify(recorded)] as const,
         [metadataKeys.preprocessing, JSON.stringify(manifest.preprocessing)] as const,
       ]);
       const seconds = state.epochs.reduce((sum, e) => sum + e.seconds, 0);
@@ -323,7 +324,7 @@ function runOf(
         train: onTrain,
         ...(onTest && { test: onTest }),
         ...(judged !== undefined && { gap: onTrain.top1 - judged }),
-        manifest,
+        manifest: recorded,
         memory: trainer.session.memory(),
         work: { steps: total, macsPerStep: inspectGraph(trainer.stepGraph).macs, seconds },
       };

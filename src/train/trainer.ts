@@ -7,7 +7,7 @@ import { shapedFor } from "../run/evaluate.ts";
 import type { Session } from "../run/session.ts";
 import { type HostTensor, tensor, zeros } from "../tensor/host-tensor.ts";
 import { sameShape, showShape } from "../tensor/shape.ts";
-import { stepInput, withTrained } from "./net.ts";
+import { stepInput, underMask, withTrained } from "./net.ts";
 import { hyperAt, type Optimizer, type OptimizerOptions, optimizerOf } from "./optimizer.ts";
 import {
   buildStepGraph,
@@ -151,7 +151,12 @@ function trainerOf(
     },
     trained: step.trained,
     async values() {
-      return underMasks(await read(step.trained), masks);
+      const values = await read(step.trained);
+      for (const [name, mask] of masks) {
+        const weight = values.get(name);
+        if (weight) values.set(name, underMask(weight, mask));
+      }
+      return values;
     },
     async graph() {
       return withTrained(graph, await trainer.values(), masks);
@@ -188,18 +193,4 @@ function trainerOf(
     [Symbol.dispose]: () => session.dispose(),
   };
   return trainer;
-}
-
-function underMasks(
-  values: Map<string, HostTensor>,
-  masks: ReadonlyMap<string, HostTensor>,
-): Map<string, HostTensor> {
-  for (const [name, mask] of masks) {
-    const weight = values.get(name);
-    if (!weight) continue;
-    const kept = mask.data as Float32Array;
-    const data = (weight.data as Float32Array).map((w, i) => (kept[i] === 0 ? 0 : w));
-    values.set(name, { ...weight, data });
-  }
-  return values;
 }
