@@ -1,65 +1,16 @@
-// conv/gather-block-scalar: the loop of conv/gather-block on single floats, for batch 1 and for planes whose taps are not
-// aligned to 16 bytes. A thread holds V columns, one output pixel each, WG_SIZE apart so that neighbouring lanes read
-// neighbouring words; its R = 4 R4 rows lie in the lanes of vec4s, so weights still arrive as uniform vec4 loads.
+// conv/gather-block-scalar: R x 1 blocks or dense, float columns, weights read alike by all threads. See lib/block.
 // Reads per entry: 4 B offset + 4R B weights (uniform) + 4V B of x. No barrier.
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"
-override WG_SIZE: u32 = 32;
-override ACT: u32 = 0;
-override SHARED_OFFSETS: bool = true;
-override HAS_RESIDUAL: bool = false;
-const R4: u32 = 2u; // @spec 1 2 4
-const V: u32 = 4u; // @spec 1 2 4 8
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> row_ptr: array<u32>; // block rows + 1
-@group(0) @binding(2) var<storage, read> offsets: array<u32>; // K or one per entry, in words
-@group(0) @binding(3) var<storage, read> weights: array<vec4<f32>>; // entries x R4
-@group(0) @binding(4) var<storage, read> bias: array<f32>; // one per output channel
-@group(0) @binding(5) var<storage, read> residual: array<f32>; // y's channels and pixels; x again when unused
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
-@group(0) @binding(7) var<uniform> params: Columns;
+// @include "lib/word.wgsl"
+// @include "lib/finish.wgsl"
+// @include "lib/uniform-weights.wgsl"
+// @include "lib/block.wgsl"
 
 @compute @workgroup_size(WG_SIZE)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
-  let block = group.y;
-  let first = group.x * (WG_SIZE * V) + lane.x;
-  let conv_group = block / params.blocks_per_group;
-  var base: array<u32, V>;
-  for (var v: u32 = 0u; v < V; v++) { // @unroll
-    base[v] = column_base(params, min(first + v * WG_SIZE, params.columns - 1u)) + conv_group * params.x_group;
-  }
-  var acc: array<vec4<f32>, R4 * V>;
-  for (var i: u32 = 0u; i < R4 * V; i++) { // @unroll
-    acc[i] = vec4<f32>();
-  }
-  let start = row_ptr[block];
-  let end = row_ptr[block + 1u];
-  let table = select(0u, start, SHARED_OFFSETS);
-  for (var e = start; e < end; e++) {
-    let o = offsets[e - table];
-    for (var v: u32 = 0u; v < V; v++) { // @unroll
-      let xv = x[base[v] + o];
-      for (var r: u32 = 0u; r < R4; r++) { // @unroll
-        acc[r * V + v] += weights[e * R4 + r] * xv;
-      }
-    }
-  }
-  let row = (block - conv_group * params.blocks_per_group) * (R4 * 4u);
-  for (var v: u32 = 0u; v < V; v++) { // @unroll
-    let column = first + v * WG_SIZE;
-    if (column < params.columns) {
-      let out = column_out(params, column);
-      for (var r: u32 = 0u; r < R4; r++) { // @unroll
-        for (var j: u32 = 0u; j < 4u; j++) { // @unroll
-          if (row + r * 4u + j < params.rows_per_group) {
-            let m = conv_group * params.rows_per_group + row + r * 4u + j;
-            var value = acc[r * V + v][j] + bias[m];
-            if (HAS_RESIDUAL) { value += residual[out.y + m * params.r_channel]; }
-            y[out.x + m * params.y_channel] = activate(value, ACT, params.act_a, params.act_b);
-          }
-        }
-      }
-    }
-  }
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_id) thread: vec3<u32>,
+) {
+  block_row(group, thread.x, 0u);
 }

@@ -23,6 +23,8 @@ struct Columns {
   blocks_per_group: u32,
   rows_per_group: u32,
   k: u32, // entries of a dense row
+  strip_rows: u32, // x in strips: rows of a strip; else 0
+  strip_height: u32, // and of the image
   act_a: f32,
   act_b: f32,
 }

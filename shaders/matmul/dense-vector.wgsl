@@ -3,17 +3,13 @@
 // Reads: 4 B of W and 4 B of x (uniform) per multiply-add. No barrier.
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"
+// @include "lib/word.wgsl"
+// @include "lib/finish.wgsl"
 override WG_SIZE: u32 = 32;
-override ACT: u32 = 0;
-override HAS_RESIDUAL: bool = false;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> offsets: array<u32>; // K, in words
 @group(0) @binding(2) var<storage, read> weights: array<f32>; // K x rows
-@group(0) @binding(3) var<storage, read> bias: array<f32>; // one per row
-@group(0) @binding(4) var<storage, read> residual: array<f32>; // y's rows and columns; x again when unused
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-@group(0) @binding(6) var<uniform> params: Columns;
 
 @compute @workgroup_size(WG_SIZE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -33,8 +29,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
   for (; i < k; i++) {
     acc.x += weights[i * rows + m] * x[base + offsets[i]];
   }
-  let out = column_out(params, group.y);
-  var value = (acc.x + acc.y) + (acc.z + acc.w) + bias[m];
-  if (HAS_RESIDUAL) { value += residual[out.y + m * params.r_channel]; }
-  y[out.x + m * params.y_channel] = activate(value, ACT, params.act_a, params.act_b);
+  finish(column_out(params, group.y), m, (acc.x + acc.y) + (acc.z + acc.w));
 }

@@ -1,9 +1,11 @@
 import type { Gpu } from "../gpu/gpu.ts";
-import { type Choice, densityOf, formatsFor, layerPlan, weightOf } from "./choose.ts";
+import type { WeightMatrix } from "../kernels/columns/pack.ts";
+import { type Choice, densityOf, formatsFor, layerPlan, ranked, weightOf } from "./choose.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
-import { type AdapterKind, type Ranked, rank } from "./estimate.ts";
-import { measureCandidates } from "./measure.ts";
+import type { AdapterKind, Ranked } from "./estimate.ts";
+import { race } from "./measure.ts";
 import type { Candidate } from "./plan.ts";
+import { spread } from "./stats.ts";
 
 /** How much faster than dense a sparse kernel must measure before it is taken: beyond the noise of one measurement. */
 const margin = 0.97;
@@ -31,7 +33,7 @@ export async function chooseMeasured(
     k: problem.k,
     values: new Float32Array(step.rows * problem.k).fill(0.5),
   };
-  const dense = rank(problem, "dense", undefined, kind);
+  const dense = ranked(place, "dense", kind);
   const key = geometryKey(place);
   let winner = dense.find((r) => r.variant.name === cache.get(key));
   const seen: Candidate[] = [];
@@ -41,9 +43,9 @@ export async function chooseMeasured(
     winner = dense.find((r) => r.variant.name === fastest(measured)!.kernel)!;
     cache.set(key, winner.variant.name);
   }
-  const sparse = formatsFor(step, density)
+  const sparse = formatsFor(place, density)
     .filter((f) => f !== "dense")
-    .flatMap((format) => worthTrying(rank(problem, format, weight, kind)));
+    .flatMap((format) => worthTrying(ranked(place, format, kind)));
   if (sparse.length === 0) return layerPlan(place, winner, density, seen, "dense: nothing to skip");
   const candidates = [winner, ...sparse];
   const measured = await measureCandidates(gpu, place, weight, candidates);
@@ -67,8 +69,8 @@ export async function chooseMeasured(
 }
 
 /** A sparse format that stores nearly everything cannot win; do not spend a measurement on it. */
-const worthTrying = (ranked: readonly Ranked[]): Ranked[] =>
-  ranked.length === 0 || ranked[0]!.density > 0.85 ? [] : ranked.slice(0, sparseTries);
+const worthTrying = (list: readonly Ranked[]): Ranked[] =>
+  list.length === 0 || list[0]!.density > 0.85 ? [] : list.slice(0, sparseTries);
 
 const fastest = (list: readonly Candidate[]): Candidate | undefined =>
   list.filter((c) => c.ms !== undefined).sort((a, b) => a.ms! - b.ms!)[0];
@@ -90,4 +92,28 @@ function geometryKey({ problem: p }: ColumnsPlace): string {
     grid(p.y),
     p.residual ? grid(p.residual) : "-",
   ].join(" ");
+}
+
+/** What the race says of every candidate, in order; one whose result was wrong has no milliseconds. */
+async function measureCandidates(
+  gpu: Gpu,
+  place: ColumnsPlace,
+  weight: WeightMatrix,
+  candidates: readonly Ranked[],
+): Promise<Candidate[]> {
+  const results = await race(
+    gpu,
+    place,
+    candidates.map((ranked) => ({ ranked, weight })),
+  );
+  return results.map(({ contender, times }) => ({
+    format: contender.ranked.variant.format,
+    kernel: contender.ranked.variant.name,
+    ...(times.length > 0 && timing(times)),
+  }));
+}
+
+function timing(times: readonly number[]): Pick<Candidate, "ms" | "p10" | "p90" | "samples"> {
+  const { median: ms, p10, p90, samples } = spread(times);
+  return { ms, p10, p90, samples };
 }

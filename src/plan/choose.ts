@@ -2,17 +2,24 @@ import { PlanError } from "../errors.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import type { ColumnCut } from "../kernels/columns/problem.ts";
 import {
+  type ColumnsWeight,
   cutFor,
+  packFor,
+  storedDensity,
+  takesWeight,
+} from "../kernels/columns/realise.ts";
+import {
   type Format,
   findVariant,
   formats,
-  packFor,
+  isClustered,
+  subgroupOf,
   type Variant,
 } from "../kernels/columns/variants.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
-import { type AdapterKind, type Ranked, rank } from "./estimate.ts";
+import { type AdapterKind, type Ranked, rank, runsOn } from "./estimate.ts";
 import type { Candidate, LayerPlan, Plan } from "./plan.ts";
-import type { ColumnsStep } from "./program.ts";
+import type { ColumnsStep, StepWeight } from "./program.ts";
 
 /** The variant that runs a columns step, and what the plan says about it. */
 export interface Choice {
@@ -27,6 +34,16 @@ export type Forced = "dense" | "csr" | "block";
 export const weightOf = (step: ColumnsStep): WeightMatrix | undefined =>
   step.weight.kind === "constant" ? step.weight.matrix : undefined;
 
+/** The variants of a format that can run a step, cheapest first by the cost model. */
+export function ranked({ step, problem }: ColumnsPlace, format: Format, kind: AdapterKind): Ranked[] {
+  const weight = weightOf(step);
+  return rank(problem, format, format === "dense" ? undefined : weight, kind).filter((r) =>
+    takesWeight(r.variant, columnsWeight(step.weight)),
+  );
+}
+
+const columnsWeight = (w: StepWeight): ColumnsWeight => (w.kind === "constant" ? w.matrix : w);
+
 /** Share of weights that are not zero; 1 for a variable weight, whose zeros may move. */
 export function densityOf(step: ColumnsStep): number {
   const weight = weightOf(step);
@@ -36,10 +53,14 @@ export function densityOf(step: ColumnsStep): number {
   return nonzero / Math.max(1, weight.values.length);
 }
 
-/** Formats worth considering for a layer: dense always; a sparse one only where it stores less than it skips. */
-export function formatsFor(step: ColumnsStep, density: number): Format[] {
+/**
+ * Formats worth considering for a layer: dense always; a sparse one only where it stores less than it skips; rows are only
+ * clustered where consecutive ones do not share their zeros already.
+ */
+export function formatsFor({ step, problem }: ColumnsPlace, density: number): Format[] {
   if (step.weight.kind === "variable" || density > 0.8 || step.weight.matrix.k === 0) return ["dense"];
-  return [...formats];
+  const unstructured = storedDensity(problem, "block4x1", step.weight.matrix) > 1.3 * density;
+  return formats.filter((format) => unstructured || !isClustered(format));
 }
 
 export function layerPlan(
@@ -70,9 +91,8 @@ export function layerPlan(
 
 /** The best of each format by the cost model, cheapest first. */
 export function bestPerFormat(place: ColumnsPlace, kind: AdapterKind): Ranked[] {
-  const weight = weightOf(place.step);
-  return formatsFor(place.step, densityOf(place.step))
-    .flatMap((format) => rank(place.problem, format, weight, kind).slice(0, 1))
+  return formatsFor(place, densityOf(place.step))
+    .flatMap((format) => ranked(place, format, kind).slice(0, 1))
     .sort((a, b) => a.cost - b.cost);
 }
 
@@ -84,26 +104,26 @@ const asCandidate = (r: Ranked): Candidate => ({
 
 /** Cheapest by the cost model; nothing runs. */
 export function chooseEstimated(place: ColumnsPlace, kind: AdapterKind): Choice {
-  const ranked = bestPerFormat(place, kind);
+  const best = bestPerFormat(place, kind);
   const density = densityOf(place.step);
-  return layerPlan(place, ranked[0]!, density, ranked.map(asCandidate), "cheapest by the cost model");
+  return layerPlan(place, best[0]!, density, best.map(asCandidate), "cheapest by the cost model");
 }
 
 /** One format family wherever it applies, dense where it does not (a variable weight is always dense). */
 export function chooseForced(place: ColumnsPlace, forced: Forced, kind: AdapterKind): Choice {
   const weight = weightOf(place.step);
   const wanted = formats.filter((f) => (forced === "block" ? f.startsWith("block") : f === forced));
-  const ranked = (weight || forced === "dense" ? wanted : [])
-    .flatMap((format) => rank(place.problem, format, weight, kind).slice(0, 1))
+  const best = (weight || forced === "dense" ? wanted : [])
+    .flatMap((format) => ranked(place, format, kind).slice(0, 1))
     .sort((a, b) => a.cost - b.cost);
-  const chosen = ranked[0] ?? rank(place.problem, "dense", weight, kind)[0]!;
+  const chosen = best[0] ?? ranked(place, "dense", kind)[0]!;
   const reason =
-    ranked.length > 0 ? `${forced} was asked for` : `${forced} was asked for, but a variable weight is dense`;
-  return layerPlan(place, chosen, densityOf(place.step), ranked.map(asCandidate), reason);
+    best.length > 0 ? `${forced} was asked for` : `${forced} was asked for, but a variable weight is dense`;
+  return layerPlan(place, chosen, densityOf(place.step), best.map(asCandidate), reason);
 }
 
 /** What a stored plan says. Throws E_PLAN when the plan lacks the layer or names what does not apply to it. */
-export function chooseStored(place: ColumnsPlace, plan: Plan): Choice {
+export function chooseStored(place: ColumnsPlace, plan: Plan, kind: AdapterKind): Choice {
   const { step, problem } = place;
   const stored = plan.layers.find((l) => l.layer === step.name);
   if (!stored) {
@@ -118,9 +138,14 @@ export function chooseStored(place: ColumnsPlace, plan: Plan): Choice {
       `the plan runs "${step.name}" as ${stored.format} by ${stored.kernel}, which does not apply to it at this shape. Measure a new plan.`,
     );
   }
-  if (step.weight.kind === "variable" && variant.format !== "dense") {
+  if (!takesWeight(variant, columnsWeight(step.weight))) {
     throw new PlanError(
-      `the plan runs "${step.name}" as ${stored.format}, but its weight is variable and needs dense.`,
+      `the plan runs "${step.name}" as ${stored.format} by ${stored.kernel}, but its weight is variable and needs a dense kernel without a transform.`,
+    );
+  }
+  if (!runsOn(variant, kind)) {
+    throw new PlanError(
+      `the plan runs "${step.name}" by ${stored.kernel}, which this adapter cannot: it needs workgroups of ${variant.workgroup} and subgroups of ${subgroupOf(variant.loop)}. Measure a plan here.`,
     );
   }
   return { variant, cut, layer: { ...stored, density: densityOf(step) } };

@@ -38,6 +38,7 @@ export function problemOf(step: ColumnsStep, x: View, y: View, residual: View | 
       pixels.map((p) => p.stride * p.step),
       0,
     ),
+    xChannel: channel,
     xGroup: step.channels * channel,
     y: written(pixelGrid(y, step.channelAxis, axes), step.window),
     activation: step.activation,

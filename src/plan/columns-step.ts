@@ -3,11 +3,12 @@ import { attributesOf, type OpContext, type TensorType } from "../graph/op.ts";
 import { convTransposeGeometry } from "../graph/ops/conv-transpose.ts";
 import { type ConvGeometry, convGeometry } from "../graph/ops/support/window.ts";
 import { noActivation } from "../kernels/activation.ts";
+import type { WeightPlace } from "../kernels/columns/realise.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { getNumber } from "../tensor/host-tensor.ts";
 import { sizeOf } from "../tensor/shape.ts";
-import type { ColumnsStep, StepBias, StepWeight, WeightPlace, WindowAxis } from "./program.ts";
+import type { ColumnsStep, StepBias, StepWeight, WindowAxis } from "./program.ts";
 
 /** What the builder may ask about values while it decides whether a node can be a columns step. */
 export interface Values {

@@ -1,27 +1,64 @@
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
-import { type ColumnCut, type ColumnsProblem, problemMacs } from "../kernels/columns/problem.ts";
-import {
-  cutFor,
-  type Format,
-  groupsOf,
-  storedDensity,
-  type Variant,
-  variants,
-} from "../kernels/columns/variants.ts";
+import { type ColumnCut, type ColumnsProblem, stripsOf } from "../kernels/columns/problem.ts";
+import { cutFor, groupsOf, storedDensity } from "../kernels/columns/realise.ts";
+import { type Format, subgroupOf, type Variant, variants } from "../kernels/columns/variants.ts";
+import { productsOf, tilingOf } from "../kernels/columns/winograd.ts";
 
-/** What the cost model needs to know of an adapter. */
+/** What the cost model and the choice of variants need to know of an adapter. */
 export interface AdapterKind {
   readonly software: boolean;
   readonly maxInvocations: number;
+  /** Lanes that every subgroup has; 0 where there are no subgroups. */
+  readonly subgroup: number;
 }
 
 /**
- * Cost of a candidate relative to one dense multiply-add at full rate: it ranks candidates, it does not predict time.
- * Per stored entry a thread issues one offset load, `rows` weights and `columns` loads of x for rows x columns
- * multiply-adds; loads are what both a software adapter and a GPU's first-level cache run out of
- * (Gale et al., "Sparse GPU Kernels for Deep Learning", SC 2020, section 5). The constants are fitted to the relative
- * rates that the kernels measure on lavapipe.
+ * Cycles of one core for a step of as many threads as it runs at once, by what the step does. A load counts per vec4 or
+ * float of every thread; `uniform` ones are the same for all threads of a group.
  */
+interface Rates {
+  readonly lanes: number;
+  readonly quad: number;
+  readonly word: number;
+  readonly uniformQuad: number;
+  readonly uniformWord: number;
+  /** Multiply-add of floats. */
+  readonly fma: number;
+  readonly shuffle: number;
+  readonly store: number;
+}
+
+/**
+ * lavapipe, measured with one loop per kind of load (bench/NOTES.md): every load in a loop is a gather of 8 lanes, also where all
+ * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache.
+ */
+const software: Rates = {
+  lanes: 8,
+  quad: 36,
+  word: 15,
+  uniformQuad: 36,
+  uniformWord: 15,
+  fma: 1.15,
+  shuffle: 1,
+  store: 16,
+};
+
+/**
+ * A GPU with 128 bytes of first-level cache per cycle and one multiply-add per lane and cycle for four groups of 32 at a time
+ * (Gale et al., "Sparse GPU Kernels for Deep Learning", SC 2020, section 5, and Hopper's figures); a model, not measured.
+ */
+const hardware: Rates = {
+  lanes: 32,
+  quad: 4,
+  word: 1,
+  uniformQuad: 1,
+  uniformWord: 1,
+  fma: 0.25,
+  shuffle: 1,
+  store: 1,
+};
+
+/** Estimated cycles of a candidate: it ranks candidates, it does not predict time. */
 export function estimate(
   p: ColumnsProblem,
   variant: Variant,
@@ -29,23 +66,58 @@ export function estimate(
   density: number,
   kind: AdapterKind,
 ): number {
-  const lanes = kind.software ? 8 : 32;
-  const { rows, columns, workgroup, unit } = variant;
-  const [across] = groupsOf(p, variant, cut);
-  const macs = problemMacs(p) * density;
-  if (variant.vector)
-    return macs * (variant.format === "csr" ? 6 : 3) * (workgroup > p.rowsPerGroup * 2 ? 1.5 : 1);
-  // Lanes past the end of the plane, and rows past the end of a group, are paid for.
-  const usedColumns = cut.columns / (across * workgroup * columns);
-  const blockRows = variant.format === "csr" ? 1 : rows;
-  const usedRows = p.rowsPerGroup / (Math.ceil(p.rowsPerGroup / blockRows) * blockRows);
-  const loads = 1 / blockRows + 0.22 / columns;
-  const perMac = (0.55 + 3 * loads) * (unit === 4 ? 1 : 2.6);
-  const pressure = blockRows * columns * (unit === 4 ? 1 : 0.25) > 32 ? 1.4 : 1;
-  const narrow = !kind.software && workgroup < 64 ? 64 / workgroup : 1;
-  const wide = kind.software ? 1 + 0.05 * Math.max(0, Math.log2(workgroup / lanes) - 1) : 1;
-  const start = cut.columns * unit * (p.groups * p.rowsPerGroup) * 4;
-  return (macs * perMac * pressure * narrow * wide) / (usedColumns * usedRows) + start;
+  const rates = kind.software ? software : hardware;
+  if (variant.winograd) return estimateWinograd(p, variant, cut, kind, rates);
+  const { rows, columns, workgroup, loop } = variant;
+  const [across, down] = groupsOf(p, variant, cut);
+  const steps = Math.ceil(workgroup / rates.lanes);
+  if (loop === "vector") {
+    const entry =
+      variant.format === "csr" ? 2 * rates.word + rates.uniformQuad : rates.word + rates.uniformWord;
+    return across * down * steps * p.k * density * (entry + rates.fma);
+  }
+  const word = cut.load === "word";
+  const floats = word ? 1 : 4;
+  const entry =
+    entryCost(variant, rates) + columns * ((word ? rates.word : rates.quad) + rows * floats * rates.fma);
+  const finish = rows * columns * floats * rates.store;
+  const copy = cut.load === "strips" ? copyCost(p, rates) : 0;
+  // Registers: past these a GPU runs too few threads to hide latency, and a software adapter spills twice.
+  const pressure = rows * columns * floats > (kind.software ? 256 : 128) ? 1.3 : 1;
+  const narrow = kind.software ? 1 : Math.max(1, 64 / workgroup);
+  const start = kind.software ? 400 : 0;
+  return across * down * steps * (start + finish + p.k * density * entry * pressure) * narrow + copy;
+}
+
+/** Offsets, weights and their passing on, per entry. */
+function entryCost({ loop, rows }: Variant, rates: Rates): number {
+  if (loop === "csr") return rates.uniformQuad * 0.6;
+  if (loop === "pair") return rates.uniformWord + rates.uniformQuad * 0.6;
+  if (loop === "uniform") return rates.uniformWord + (rows / 4) * rates.uniformQuad;
+  return rates.uniformWord + Math.ceil(rows / 8) * rates.word + rows * rates.shuffle;
+}
+
+function copyCost(p: ColumnsProblem, rates: Rates): number {
+  const { channels, words } = stripsOf(p);
+  return ((channels * words) / rates.lanes) * 4 * (rates.word + rates.store);
+}
+
+function estimateWinograd(
+  p: ColumnsProblem,
+  variant: Variant,
+  cut: ColumnCut,
+  kind: AdapterKind,
+  rates: Rates,
+): number {
+  const tiling = tilingOf(p)!;
+  const inner = estimate(productsOf(p, tiling), { ...variant, winograd: false }, cut, 1, kind);
+  const word = p.batch === 1;
+  const tiles = word ? tiling.pitch : tiling.pitch / 4;
+  const load = word ? rates.word : rates.quad;
+  const store = rates.store * (word ? 1 : 4);
+  const input = tiling.channels * tiles * (16 * load + 16 * store);
+  const output = p.rowsPerGroup * tiles * (16 * load + 4 * store);
+  return inner + (input + output) / rates.lanes;
 }
 
 export interface Ranked {
@@ -54,6 +126,10 @@ export interface Ranked {
   readonly density: number;
   readonly cost: number;
 }
+
+/** Can the adapter run the variant at all? */
+export const runsOn = (variant: Variant, kind: AdapterKind): boolean =>
+  variant.workgroup <= kind.maxInvocations && subgroupOf(variant.loop) <= kind.subgroup;
 
 /** All variants of a format that apply to a problem, cheapest first by the cost model. */
 export function rank(
@@ -64,7 +140,7 @@ export function rank(
 ): Ranked[] {
   const density = weight ? storedDensity(p, format, weight) : 1;
   return variants
-    .filter((v) => v.format === format && v.workgroup <= kind.maxInvocations)
+    .filter((v) => v.format === format && runsOn(v, kind))
     .flatMap((variant) => {
       const cut = cutFor(p, variant);
       return cut ? [{ variant, cut, density, cost: estimate(p, variant, cut, density, kind) }] : [];

@@ -1,9 +1,7 @@
 import { GraphError, internal, printable } from "../errors.ts";
 import { opOf } from "../graph/evaluate.ts";
 import type { Node } from "../graph/graph.ts";
-import { densePointers, scaled } from "../kernels/columns/pack.ts";
-import { columnsParams } from "../kernels/columns/problem.ts";
-import { groupsOf, packFor } from "../kernels/columns/variants.ts";
+import { realise } from "../kernels/columns/realise.ts";
 import { hasHalo, type Layout, layoutKey, place, rowsLayout, viewOf } from "../kernels/layout.ts";
 import type { Dispatch, Operand, View } from "../kernels/lowering.ts";
 import { findLowering } from "../kernels/ops/index.ts";
@@ -203,55 +201,22 @@ export function lowerProgram(
       step.bias.kind === "constant"
         ? upload(`${step.name} bias`, step.bias.values)
         : read(step.bias.name, rowsLayout, index).operand;
-    const bindings: Record<string, Operand> = { x, bias, residual, y };
-    if (step.weight.kind === "constant") {
-      const packed = packFor(problem, variant, step.weight.matrix);
-      for (const [name, data] of Object.entries(packed.arrays))
-        bindings[name] = upload(`${step.name} ${name}`, data);
-    } else {
-      // The vector kernel reads the transpose, which is one panel of all rows.
-      const panel = variant.vector ? problem.rowsPerGroup : variant.rows;
-      const perGroup = Math.ceil(problem.rowsPerGroup / panel);
-      const packedWords = perGroup * problem.groups * panel * problem.k;
-      bindings["row_ptr"] = upload(
-        `${step.name} row_ptr`,
-        densePointers(perGroup * problem.groups, problem.k),
-      );
-      bindings["offsets"] = upload(`${step.name} offsets`, scaled(problem.taps, cut.unit));
-      bindings["weights"] = scratch(`${step.name} panels`, packedWords);
-      emit(index, `${step.name} pack`, {
-        kernel: "conv/pack-weights",
-        bindings: {
-          weight: read(step.weight.name, rowsLayout, index).operand,
-          scale: upload(`${step.name} scale`, step.weight.scale),
-          entries: upload(`${step.name} entries`, step.weight.place.entries),
-          panels: bindings["weights"],
-        },
-        params: {
-          rows_per_group: problem.rowsPerGroup,
-          blocks_per_group: perGroup,
-          k: problem.k,
-          r: panel,
-          panel_rows: packedWords / panel,
-          group_stride: step.weight.place.groupStride,
-          row_stride: step.weight.place.rowStride,
-        },
-        groups: Math.ceil(packedWords / panel / 64),
-      });
+    const weight =
+      step.weight.kind === "constant"
+        ? step.weight.matrix
+        : { place: step.weight.place, scale: step.weight.scale };
+    const { arrays, scratch: memory, launches } = realise(problem, variant, cut, weight);
+    const operands: Record<string, Operand> = { x, bias, residual, y };
+    if (step.weight.kind === "variable")
+      operands["weight"] = read(step.weight.name, rowsLayout, index).operand;
+    for (const [name, data] of Object.entries(arrays)) operands[name] = upload(`${step.name} ${name}`, data);
+    for (const [name, words] of Object.entries(memory))
+      operands[name] = scratch(`${step.name} ${name}`, words);
+    for (const { bindings, ...launch } of launches) {
+      const named = Object.entries(bindings).map(([variable, name]) => [variable, operands[name]!] as const);
+      const label = launch.kernel === variant.kernel ? step.name : `${step.name} ${launch.kernel}`;
+      emit(index, label, { ...launch, bindings: Object.fromEntries(named) });
     }
-    const blocks = Math.ceil(problem.rowsPerGroup / variant.rows);
-    emit(index, step.name, {
-      kernel: variant.kernel,
-      spec: variant.spec,
-      constants: {
-        ...variant.constants,
-        ACT: step.activation.code,
-        HAS_RESIDUAL: step.residual === undefined ? 0 : 1,
-      },
-      bindings,
-      params: columnsParams(problem, cut, blocks),
-      groups: groupsOf(problem, variant, cut),
-    });
   }
 
   const inputs = new Map<string, string>();

@@ -2,6 +2,7 @@ import type { Graph, Node } from "../graph/graph.ts";
 import type { TensorType } from "../graph/op.ts";
 import type { Activation } from "../kernels/activation.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
+import type { WeightPlace } from "../kernels/columns/realise.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 
 /** Weights of a columns step: known now, or in a device buffer that may change from run to run. */
@@ -19,13 +20,6 @@ export type StepWeight =
 export type StepBias =
   | { readonly kind: "constant"; readonly values: Float32Array }
   | { readonly kind: "value"; readonly name: string };
-
-/** Where entry k of a row of the weight matrix lies in its tensor: group · groupStride + row in group · rowStride + entries[k], in words. */
-export interface WeightPlace {
-  readonly groupStride: number;
-  readonly rowStride: number;
-  readonly entries: Uint32Array;
-}
 
 /**
  * One pixel axis of a columns step. Output `start + o · every` (o below `out`) reads x at o · stride + each of `taps`, which

@@ -6,6 +6,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
 import { inspectGraph } from "../graph/statistics.ts";
 import type { Format } from "../kernels/columns/variants.ts";
+import { type Spread, spread } from "../plan/stats.ts";
 import { compile } from "../run/compile.ts";
 import { evaluate } from "../run/evaluate.ts";
 import type { CompileOptions } from "../run/options.ts";
@@ -14,7 +15,6 @@ import type { Session } from "../run/session.ts";
 import { compareOutputs } from "../run/verify.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { type Environment, environment, type Host } from "./environment.ts";
-import { type Spread, spread } from "./stats.ts";
 
 /** One model of a comparison. */
 export interface Contender {

@@ -64,7 +64,7 @@ async function specialise(
           ? chooseEstimated(place, kind)
           : typeof mode === "string"
             ? chooseForced(place, mode, kind)
-            : chooseStored(place, mode),
+            : chooseStored(place, mode, kind),
     );
   }
   const lowered = lowerProgram(program, layouts, places, choices, kind.software);
@@ -106,4 +106,5 @@ function denseCache(gpu: Gpu): DenseCache {
 const adapterKind = (gpu: Gpu): AdapterKind => ({
   software: gpu.adapter.software,
   maxInvocations: gpu.device.limits.maxComputeInvocationsPerWorkgroup,
+  subgroup: gpu.adapter.subgroups?.min ?? 0,
 });

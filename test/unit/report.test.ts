@@ -1,10 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { AdapterFacts } from "../../src/gpu/adapter.ts";
+import { geometricMean, spread } from "../../src/plan/stats.ts";
 import { environment, environmentLine, globalHost } from "../../src/report/environment.ts";
 import { bytes, count, percent } from "../../src/report/format.ts";
 import { nodeHost } from "../../src/report/host.ts";
-import { geometricMean, spread } from "../../src/report/stats.ts";
 import { markdownTable, textTable } from "../../src/report/table.ts";
 import { version } from "../../src/version.ts";
 import { fails } from "../support/error.ts";

@@ -16,102 +16,111 @@ export interface Packed {
   readonly density: number;
 }
 
-const blocksPerGroup = (p: ColumnsProblem, r: number): number => Math.ceil(p.rowsPerGroup / r);
+/** Row of W at each position of the rows that blocks are cut from; consecutive where there is none. */
+export type RowOrder = Uint32Array | undefined;
 
-const total = (arrays: Packed["arrays"]): number =>
-  Object.values(arrays).reduce((sum, a) => sum + a.byteLength, 0);
+export const blocksPerGroup = (p: ColumnsProblem, r: number): number => Math.ceil(p.rowsPerGroup / r);
+
+const packed = (arrays: Packed["arrays"], density: number): Packed => ({
+  arrays,
+  bytes: Object.values(arrays).reduce((sum, a) => sum + a.byteLength, 0),
+  density,
+});
 
 /** All K entries of every block row; the offsets are the problem's taps, shared by all block rows. */
-export function packDense(p: ColumnsProblem, w: WeightMatrix, r: number, unit: number): Packed {
+export function packDense(p: ColumnsProblem, w: WeightMatrix, r: number, offsets: Uint32Array): Packed {
   const perGroup = blocksPerGroup(p, r);
   const blocks = perGroup * p.groups;
   const weights = new Float32Array(blocks * p.k * r);
   for (let b = 0; b < blocks; b++) {
-    const { first, count } = blockRows(p, b, r, perGroup);
-    for (let i = 0; i < count; i++) {
-      const row = (first + i) * p.k;
-      for (let k = 0; k < p.k; k++) weights[(b * p.k + k) * r + i] = w.values[row + k]!;
+    for (const [i, row] of rowsOfBlock(p, b, r).entries()) {
+      for (let k = 0; k < p.k; k++) weights[(b * p.k + k) * r + i] = w.values[row * p.k + k]!;
     }
   }
-  const arrays = { row_ptr: densePointers(blocks, p.k), offsets: scaled(p.taps, unit), weights };
-  return { arrays, bytes: total(arrays), density: 1 };
+  return packed({ row_ptr: densePointers(blocks, p.k), offsets, weights }, 1);
 }
 
 export const densePointers = (blocks: number, k: number): Uint32Array =>
   Uint32Array.from({ length: blocks + 1 }, (_, b) => b * k);
 
-export const scaled = (taps: Uint32Array, unit: number): Uint32Array => taps.map((t) => t / unit);
+/** Rows of W in block `b`, fewer than `r` at the end of a group. */
+export function rowsOfBlock(p: ColumnsProblem, b: number, r: number, order?: RowOrder): number[] {
+  const perGroup = blocksPerGroup(p, r);
+  const group = Math.floor(b / perGroup);
+  const within = (b - group * perGroup) * r;
+  const first = group * p.rowsPerGroup + within;
+  const count = Math.min(r, p.rowsPerGroup - within);
+  return Array.from({ length: count }, (_, i) => (order ? order[first + i]! : first + i));
+}
 
-function blockRows(
-  p: ColumnsProblem,
-  block: number,
-  r: number,
-  perGroup: number,
-): { first: number; count: number } {
-  const group = Math.floor(block / perGroup);
-  const within = (block % perGroup) * r;
-  return { first: group * p.rowsPerGroup + within, count: Math.min(r, p.rowsPerGroup - within) };
+/** Columns in which at least one of the rows holds a value other than zero. */
+function presentColumns(w: WeightMatrix, rows: readonly number[]): number[] {
+  const present: number[] = [];
+  for (let k = 0; k < w.k; k++) {
+    for (const row of rows) {
+      if (w.values[row * w.k + k] !== 0) {
+        present.push(k);
+        break;
+      }
+    }
+  }
+  return present;
 }
 
 /** The entries of each block row in which at least one of its R weights is not zero. */
-export function packBlocks(p: ColumnsProblem, w: WeightMatrix, r: number, unit: number): Packed {
-  const perGroup = blocksPerGroup(p, r);
-  const blocks = perGroup * p.groups;
-  const columns: number[][] = [];
+export function packBlocks(
+  p: ColumnsProblem,
+  w: WeightMatrix,
+  r: number,
+  taps: Uint32Array,
+  order: RowOrder,
+): Packed {
+  const blocks = blocksPerGroup(p, r) * p.groups;
   const rowPtr = new Uint32Array(blocks + 1);
+  const columns: number[][] = [];
   for (let b = 0; b < blocks; b++) {
-    const { first, count } = blockRows(p, b, r, perGroup);
-    const present: number[] = [];
-    for (let k = 0; k < p.k; k++) {
-      for (let i = 0; i < count; i++) {
-        if (w.values[(first + i) * p.k + k] !== 0) {
-          present.push(k);
-          break;
-        }
-      }
-    }
-    columns.push(present);
-    rowPtr[b + 1] = rowPtr[b]! + present.length;
+    columns.push(presentColumns(w, rowsOfBlock(p, b, r, order)));
+    rowPtr[b + 1] = rowPtr[b]! + columns[b]!.length;
   }
   const entries = rowPtr[blocks]!;
   const offsets = new Uint32Array(entries);
   const weights = new Float32Array(entries * r);
   let e = 0;
   for (let b = 0; b < blocks; b++) {
-    const { first, count } = blockRows(p, b, r, perGroup);
+    const rows = rowsOfBlock(p, b, r, order);
     for (const k of columns[b]!) {
-      offsets[e] = p.taps[k]! / unit;
-      for (let i = 0; i < count; i++) weights[e * r + i] = w.values[(first + i) * p.k + k]!;
+      offsets[e] = taps[k]!;
+      for (const [i, row] of rows.entries()) weights[e * r + i] = w.values[row * p.k + k]!;
       e++;
     }
   }
-  const arrays = { row_ptr: rowPtr, offsets, weights };
-  return { arrays, bytes: total(arrays), density: (entries * r) / Math.max(1, w.rows * w.k) };
+  const density = (entries * r) / Math.max(1, w.rows * w.k);
+  return packed({ row_ptr: rowPtr, offsets, weights, ...(order && { rows: order }) }, density);
 }
 
-/** Non-zeros of each row as pairs of offset and value bits. */
-export function packCsr(p: ColumnsProblem, w: WeightMatrix, unit: number): Packed {
-  const rowPtr = new Uint32Array(w.rows + 1);
+/** Non-zeros of each row as pairs of offset and value bits, longest rows first within each group. */
+export function packCsr(w: WeightMatrix, taps: Uint32Array): Packed {
+  const counts = new Uint32Array(w.rows);
   for (let m = 0; m < w.rows; m++) {
-    let count = 0;
-    for (let k = 0; k < w.k; k++) if (w.values[m * w.k + k] !== 0) count++;
-    rowPtr[m + 1] = rowPtr[m]! + count;
+    for (let k = 0; k < w.k; k++) if (w.values[m * w.k + k] !== 0) counts[m]!++;
   }
+  const rows = Uint32Array.from(counts.keys()).sort((a, b) => counts[b]! - counts[a]! || a - b);
+  const rowPtr = new Uint32Array(w.rows + 1);
+  for (const [i, m] of rows.entries()) rowPtr[i + 1] = rowPtr[i]! + counts[m]!;
   const nnz = rowPtr[w.rows]!;
   const entries = new Uint32Array(nnz * 2);
   const bits = new Float32Array(entries.buffer);
   let e = 0;
-  for (let m = 0; m < w.rows; m++) {
+  for (const m of rows) {
     for (let k = 0; k < w.k; k++) {
       const value = w.values[m * w.k + k]!;
       if (value === 0) continue;
-      entries[2 * e] = p.taps[k]! / unit;
+      entries[2 * e] = taps[k]!;
       bits[2 * e + 1] = value;
       e++;
     }
   }
-  const arrays = { row_ptr: rowPtr, entries };
-  return { arrays, bytes: total(arrays), density: nnz / Math.max(1, w.rows * w.k) };
+  return packed({ row_ptr: rowPtr, entries, rows }, nnz / Math.max(1, w.rows * w.k));
 }
 
 /** W transposed, [k, rows], for the dense vector kernel. */
@@ -120,24 +129,13 @@ export function packTransposed(p: ColumnsProblem, w: WeightMatrix): Packed {
   for (let m = 0; m < w.rows; m++) {
     for (let k = 0; k < w.k; k++) weights[k * w.rows + m] = w.values[m * w.k + k]!;
   }
-  const arrays = { offsets: p.taps, weights };
-  return { arrays, bytes: total(arrays), density: 1 };
+  return packed({ offsets: p.taps, weights }, 1);
 }
 
-/** Share of the R x 1 blocks of a weight that hold a value other than zero, for any R, without packing it. */
-export function blockDensity(p: ColumnsProblem, w: WeightMatrix, r: number): number {
-  const perGroup = blocksPerGroup(p, r);
+/** Share of values that blocks of R rows store, without packing them. */
+export function blockDensity(p: ColumnsProblem, w: WeightMatrix, r: number, order?: RowOrder): number {
+  const blocks = blocksPerGroup(p, r) * p.groups;
   let present = 0;
-  for (let b = 0; b < perGroup * p.groups; b++) {
-    const { first, count } = blockRows(p, b, r, perGroup);
-    for (let k = 0; k < p.k; k++) {
-      for (let i = 0; i < count; i++) {
-        if (w.values[(first + i) * p.k + k] !== 0) {
-          present++;
-          break;
-        }
-      }
-    }
-  }
-  return present / Math.max(1, perGroup * p.groups * p.k);
+  for (let b = 0; b < blocks; b++) present += presentColumns(w, rowsOfBlock(p, b, r, order)).length;
+  return present / Math.max(1, blocks * p.k);
 }

@@ -20,6 +20,8 @@ export interface ColumnsProblem {
   readonly xBase: number;
   /** Words of x per step of an output pixel along depth, height and width. */
   readonly xSteps: readonly [number, number, number];
+  /** Words of x between two input channels; tap t belongs to channel floor(taps[t] / xChannel) of its group. */
+  readonly xChannel: number;
   /** Words of x between two groups. */
   readonly xGroup: number;
   readonly y: PixelGrid;
@@ -46,46 +48,88 @@ export function pixelGrid(view: View, channelAxis: number, pixels: readonly numb
 export const problemMacs = (p: ColumnsProblem): number =>
   p.groups * p.rowsPerGroup * p.k * p.out[0] * p.out[1] * p.out[2] * p.batch;
 
+/** What a load of x is: a float; a vec4 of four images or four pixels as they lie; a vec4 of four strips of one image. */
+export type Load = "word" | "quad" | "strips";
+
 /** How the columns of a problem are cut into loads. */
 export interface ColumnCut {
-  /** Words per load: 4 when every column quad is contiguous and aligned in x, y and residual, else 1. */
-  readonly unit: 1 | 4;
+  readonly load: Load;
   /** Loads per pixel. */
   readonly inner: number;
   readonly out: readonly [number, number, number];
   readonly columns: number;
 }
 
+/** Floats per load. */
+export const floatsOf = (load: Load): number => (load === "word" ? 1 : 4);
+
+const aligned = (n: number): boolean => n % 4 === 0;
+
 /**
- * Columns as vec4s where that is legal: over four images when the batch is padded to fours, or, for a single image whose
- * pixels lie one after the other in x, y and residual alike (1x1 without halo), over four pixels of the padded plane.
+ * The ways to cut a problem's columns. vec4s as they lie: over four images when the batch is padded to fours, or, for a single
+ * image whose pixels lie one after the other in x, y and residual alike (1x1 without halo), over four pixels of the padded
+ * plane. A single image whose pixels do not may be rearranged into strips first. Floats always.
  */
 export function cutColumns(p: ColumnsProblem): readonly ColumnCut[] {
   const pixels = p.out[0] * p.out[1] * p.out[2];
-  const scalar: ColumnCut = { unit: 1, inner: p.batch, out: p.out, columns: pixels * p.batch };
-  const aligned = (n: number): boolean => n % 4 === 0;
+  const word: ColumnCut = { load: "word", inner: p.batch, out: p.out, columns: pixels * p.batch };
   const grids = p.residual ? [p.y, p.residual] : [p.y];
   const planes =
     aligned(p.xBase) &&
     aligned(p.xGroup) &&
     p.taps.every(aligned) &&
     grids.every((g) => aligned(g.base) && aligned(g.channel));
-  if (!planes) return [scalar];
   if (p.batch > 1) {
     const steps = [...p.xSteps, ...grids.flatMap((g) => g.steps)];
-    if (!steps.every(aligned)) return [scalar];
+    if (!planes || !steps.every(aligned)) return [word];
     const inner = Math.ceil(p.batch / 4);
-    return [{ unit: 4, inner, out: p.out, columns: pixels * inner }, scalar];
+    return [{ load: "quad", inner, out: p.out, columns: pixels * inner }, word];
   }
   const flat = (steps: readonly [number, number, number]): boolean =>
     (p.out[2] === 1 || steps[2] === 1) &&
     (p.out[1] === 1 || steps[1] === p.out[2]) &&
     (p.out[0] === 1 || steps[0] === p.out[1] * p.out[2]);
-  if (pixels < 4 || !flat(p.xSteps) || !grids.every((g) => flat(g.steps))) return [scalar];
-  // The last quad may run into the padding of its plane, which place() rounds up to whole quads.
-  const inner = Math.ceil(pixels / 4);
-  return [{ unit: 4, inner, out: [1, 1, 1], columns: inner }, scalar];
+  if (planes && pixels >= 4 && flat(p.xSteps) && grids.every((g) => flat(g.steps))) {
+    // The last quad may run into the padding of its plane, which place() rounds up to whole quads.
+    const inner = Math.ceil(pixels / 4);
+    return [{ load: "quad", inner, out: [1, 1, 1], columns: inner }, word];
+  }
+  const rows = stripRows(p);
+  if (p.out[0] !== 1 || p.out[1] < 4 || p.xChannel === 0) return [word];
+  const out = [1, rows, p.out[2]] as const;
+  return [word, { load: "strips", inner: 1, out, columns: rows * p.out[2] }];
 }
+
+/** Rows of the image in each of its four strips. */
+const stripRows = (p: ColumnsProblem): number => Math.ceil(p.out[1] / 4);
+
+/** How the rows of a single image lie in strips: per input channel, so many vec4s, tap t of pixel 0 at `taps[t]`. */
+export interface Strips {
+  readonly channels: number;
+  readonly words: number;
+  readonly taps: Uint32Array;
+  /** Words of x between two strips. */
+  readonly step: number;
+}
+
+export function stripsOf(p: ColumnsProblem): Strips {
+  const within = p.taps.map((t) => t % p.xChannel);
+  const words =
+    within.reduce((most, t) => Math.max(most, t), 0) +
+    (stripRows(p) - 1) * p.xSteps[1] +
+    (p.out[2] - 1) * p.xSteps[2] +
+    1;
+  return {
+    channels: (p.groups * p.xGroup) / p.xChannel,
+    words,
+    taps: p.taps.map((t, i) => Math.floor(t / p.xChannel) * words + within[i]!),
+    step: stripRows(p) * p.xSteps[1],
+  };
+}
+
+/** Offsets of the taps of one row of W, in loads. */
+export const offsetsOf = (p: ColumnsProblem, load: Load): Uint32Array =>
+  load === "word" ? p.taps : load === "quad" ? p.taps.map((t) => t / 4) : stripsOf(p).taps;
 
 /** The fields of the `Columns` uniform of shaders/lib/columns.wgsl. */
 export function columnsParams(
@@ -93,18 +137,19 @@ export function columnsParams(
   cut: ColumnCut,
   blocksPerGroup: number,
 ): Record<string, number> {
-  const u = cut.unit;
+  const u = cut.load === "quad" ? 4 : 1;
+  const strips = cut.load === "strips" ? stripsOf(p) : undefined;
   const r = p.residual ?? p.y;
   return {
     columns: cut.columns,
     inner: cut.inner,
     out_w: cut.out[2],
     out_h: cut.out[1],
-    x_base: p.xBase / u,
+    x_base: strips ? 0 : p.xBase / u,
     x_d: Math.floor(p.xSteps[0] / u),
     x_h: Math.floor(p.xSteps[1] / u),
     x_w: Math.floor(p.xSteps[2] / u),
-    x_group: p.xGroup / u,
+    x_group: strips ? (strips.channels / p.groups) * strips.words : p.xGroup / u,
     y_base: p.y.base / u,
     y_channel: p.y.channel / u,
     y_d: Math.floor(p.y.steps[0] / u),
@@ -118,6 +163,8 @@ export function columnsParams(
     blocks_per_group: blocksPerGroup,
     rows_per_group: p.rowsPerGroup,
     k: p.k,
+    strip_rows: strips ? cut.out[1] : 0,
+    strip_height: strips ? p.out[1] : 0,
     act_a: p.activation.a,
     act_b: p.activation.b,
   };

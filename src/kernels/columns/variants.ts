@@ -1,64 +1,107 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
-import {
-  blockDensity,
-  densePointers,
-  type Packed,
-  packBlocks,
-  packCsr,
-  packDense,
-  packTransposed,
-  scaled,
-  type WeightMatrix,
-} from "./pack.ts";
-import { type ColumnCut, type ColumnsProblem, cutColumns } from "./problem.ts";
+import type { Load } from "./problem.ts";
 
-/** How a weight lies in memory. `block8x1`: eight output channels share a column. */
-export type Format = "dense" | "csr" | "block2x1" | "block4x1" | "block8x1" | "block16x1";
+/**
+ * How a weight lies in memory. `block8x1`: eight consecutive output channels share a column. `rows8x1`: eight output channels
+ * with like patterns do, wherever they are, so that an unstructured mask runs in blocks; the zeros that a row gets from its
+ * seven neighbours are stored.
+ */
+export type Format =
+  | "dense"
+  | "csr"
+  | "block2x1"
+  | "block4x1"
+  | "block8x1"
+  | "block16x1"
+  | "rows4x1"
+  | "rows8x1"
+  | "rows16x1";
 
-export const formats: readonly Format[] = ["dense", "csr", "block2x1", "block4x1", "block8x1", "block16x1"];
+export const formats: readonly Format[] = [
+  "dense",
+  "csr",
+  "block2x1",
+  "block4x1",
+  "block8x1",
+  "block16x1",
+  "rows4x1",
+  "rows8x1",
+  "rows16x1",
+];
 
 /** Rows of a block format; 1 for csr, 0 for dense. */
 export const blockRowsOf = (format: Format): number =>
   format === "dense" ? 0 : format === "csr" ? 1 : Number(/\d+/.exec(format)![0]);
 
-/** One way to run a columns problem: a kernel with its constants, for one format. Plain data; the list drives tests, bench and plan. */
+/** Do the blocks of the format take rows from anywhere? */
+export const isClustered = (format: Format): boolean => format.startsWith("rows");
+
+/** The loop that multiplies: what a load of weights costs, and how a group of threads shares it. */
+export type Loop = "uniform" | "shuffle" | "csr" | "pair" | "vector";
+
+/** One way to run a columns problem: kernels with their constants, for one format. Plain data; the list drives tests, bench and plan. */
 export interface Variant {
   /** Stable name, e.g. "gather-block/r8v2w16". */
   readonly name: string;
   readonly format: Format;
+  readonly loop: Loop;
   readonly kernel: KernelName;
-  readonly unit: 1 | 4;
+  readonly load: Load;
   /** Rows per thread. */
   readonly rows: number;
-  /** Columns (of `unit` words) per thread. */
+  /** Loads of x per thread and entry. */
   readonly columns: number;
   readonly workgroup: number;
   readonly spec: Readonly<Record<string, number>>;
   readonly constants: Readonly<Record<string, number>>;
-  /** Is it for products with a handful of columns only? */
-  readonly vector: boolean;
+  /** Winograd's F(2x2, 3x3) around the loop. */
+  readonly winograd: boolean;
 }
 
-const gatherKernel = (format: Format): "csr" | "pair" | "block" =>
-  format === "csr" ? "csr" : format === "block2x1" ? "pair" : "block";
+/** Lanes that a subgroup must have for a loop; 0 where it needs no subgroups. */
+export const subgroupOf = (loop: Loop): number => (loop === "shuffle" ? 8 : 0);
 
-function gather(format: Format, unit: 1 | 4, rows: number, columns: number, workgroup: number): Variant {
-  const kind = gatherKernel(format);
-  const kernel: KernelName = unit === 4 ? `conv/gather-${kind}` : `conv/gather-${kind}-scalar`;
-  const block = kind === "block";
+const suffix: Readonly<Record<Load, string>> = { word: "-scalar", quad: "", strips: "-strips" };
+
+type Gather = Exclude<Loop, "vector">;
+
+const kernels: Readonly<Record<Gather, string>> = {
+  uniform: "gather-block",
+  shuffle: "shuffle-block",
+  csr: "gather-csr",
+  pair: "gather-pair",
+};
+
+function gather(
+  loop: Gather,
+  format: Format,
+  load: Load,
+  rows: number,
+  columns: number,
+  workgroup: number,
+): Variant {
+  const kernel = `conv/${kernels[loop]}${suffix[load]}` as KernelName;
+  const named = loop === "csr" || loop === "pair" ? "" : `r${rows}`;
+  const permuted: Record<string, number> = isClustered(format) ? { PERMUTED: 1 } : {};
   return {
-    name: `${kernel.slice(5)}/${block ? `r${rows}` : ""}v${columns}w${workgroup}`,
+    name: `${kernel.slice(5)}/${named}v${columns}w${workgroup}`,
     format,
+    loop,
     kernel,
-    unit,
+    load,
     rows,
     columns,
     workgroup,
-    spec: block ? { R4: rows / 4, V: columns } : { V: columns },
-    constants: block
-      ? { WG_SIZE: workgroup, SHARED_OFFSETS: format === "dense" ? 1 : 0 }
-      : { WG_SIZE: workgroup },
-    vector: false,
+    spec: {
+      V: columns,
+      ...(loop === "uniform" && { R4: rows / 4 }),
+      ...(loop === "shuffle" && { R: rows }),
+    },
+    constants:
+      loop === "uniform" || loop === "shuffle"
+        ? { WG_SIZE: workgroup, SHARED_OFFSETS: format === "dense" ? 1 : 0, ...permuted }
+        : { WG_SIZE: workgroup, ...permuted },
+    winograd: false,
   };
 }
 
@@ -67,44 +110,77 @@ function vector(format: "dense" | "csr", workgroup: number): Variant {
   return {
     name: `${kernel.slice(7)}/w${workgroup}`,
     format,
+    loop: "vector",
     kernel,
-    unit: 1,
+    load: "word",
     rows: workgroup,
     columns: 1,
     workgroup,
     spec: {},
     constants: { WG_SIZE: workgroup },
-    vector: true,
+    winograd: false,
   };
 }
 
-const sizes = [8, 16, 32, 64, 128] as const;
+const winograd = (inner: Variant): Variant => ({ ...inner, name: `winograd-${inner.name}`, winograd: true });
 
-/**
- * Every variant. Small workgroups suit a software adapter, where a group is a loop over the lanes of one core and lanes
- * past the end of a plane still cost; large ones suit a GPU, which hides latency with threads.
- */
+/** R x V tiles whose R V accumulators a thread can hold. */
+const tiles = (rows: readonly number[], columns: readonly number[], least: number, most: number) =>
+  rows.flatMap((r) => columns.filter((v) => r * v >= least && r * v <= most).map((v) => [r, v] as const));
+
+const blocks = [4, 8, 16] as const;
+/** Small workgroups suit a software adapter, where a group is a loop over the lanes of one core and lanes past the end of a plane
+ * still cost; large ones suit a GPU, which hides latency with threads. */
+const sizes = [8, 16, 32, 64, 128] as const;
+const few = [8, 16, 32] as const;
+
+const denseQuads = sizes.flatMap((w) =>
+  [
+    [4, 3],
+    [8, 1],
+    [8, 2],
+    [8, 3],
+    [16, 1],
+    [16, 2],
+  ].map(([r, v]) => gather("uniform", "dense", "quad", r!, v!, w)),
+);
+const shuffledQuads = few.flatMap((w) =>
+  tiles([8, 16, 32, 64], [1, 2, 4], 32, 64).map(([r, v]) => gather("shuffle", "dense", "quad", r, v, w)),
+);
+
+/** Every variant. */
 export const variants: readonly Variant[] = [
-  ...sizes.flatMap((w) => [
-    gather("dense", 4, 4, 3, w),
-    gather("dense", 4, 8, 1, w),
-    gather("dense", 4, 8, 2, w),
-    gather("dense", 4, 8, 3, w),
-    gather("dense", 4, 16, 1, w),
-    gather("dense", 4, 16, 2, w),
-    gather("dense", 1, 8, 4, w),
-    gather("dense", 1, 16, 2, w),
-    gather("dense", 1, 16, 4, w),
-    gather("dense", 1, 8, 8, w),
-  ]),
-  ...sizes.flatMap((w) => [gather("csr", 4, 1, 2, w), gather("csr", 4, 1, 4, w), gather("csr", 4, 1, 8, w)]),
-  ...sizes.flatMap((w) => [gather("csr", 1, 1, 4, w), gather("csr", 1, 1, 8, w), gather("csr", 1, 1, 16, w)]),
-  ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("block2x1", 4, 2, v, w))),
-  ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("block2x1", 1, 2, v, w))),
-  ...([4, 8, 16] as const).flatMap((r) =>
-    sizes.flatMap((w) => [
-      ...([1, 2, 4] as const).filter((v) => r * v <= 32).map((v) => gather(`block${r}x1`, 4, r, v, w)),
-      ...([4, 8] as const).filter((v) => r * v <= 64).map((v) => gather(`block${r}x1`, 1, r, v, w)),
+  ...denseQuads,
+  ...shuffledQuads,
+  ...sizes.flatMap((w) =>
+    [
+      [8, 4],
+      [16, 2],
+      [16, 4],
+      [8, 8],
+    ].map(([r, v]) => gather("uniform", "dense", "word", r!, v!, w)),
+  ),
+  ...few.flatMap((w) =>
+    tiles([8, 16, 32, 64], [4, 8], 64, 256).map(([r, v]) => gather("shuffle", "dense", "word", r, v, w)),
+  ),
+  ...[...denseQuads, ...shuffledQuads].map(winograd),
+  ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("csr", "csr", "quad", 1, v, w))),
+  ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("csr", "csr", "word", 1, v, w))),
+  ...few.flatMap((w) => [1, 2, 4, 8].map((v) => gather("csr", "csr", "strips", 1, v, w))),
+  ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("pair", "block2x1", "quad", 2, v, w))),
+  ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("pair", "block2x1", "word", 2, v, w))),
+  ...few.flatMap((w) => [2, 4, 8].map((v) => gather("shuffle", "block2x1", "strips", 2, v, w))),
+  ...blocks.flatMap((r) =>
+    ([`block${r}x1`, `rows${r}x1`] as const).flatMap((format) => [
+      ...sizes.flatMap((w) => [
+        ...tiles([r], [1, 2, 4], 4, 32).map(([, v]) => gather("uniform", format, "quad", r, v, w)),
+        ...tiles([r], [4, 8], 16, 64).map(([, v]) => gather("uniform", format, "word", r, v, w)),
+      ]),
+      ...few.flatMap((w) => [
+        ...tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, "quad", r, v, w)),
+        ...tiles([r], [4, 8], 32, 128).map(([, v]) => gather("shuffle", format, "word", r, v, w)),
+        ...tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, "strips", r, v, w)),
+      ]),
     ]),
   ),
   ...sizes.flatMap((w) => [vector("dense", w), vector("csr", w)]),
@@ -114,38 +190,3 @@ const byName = new Map(variants.map((v) => [`${v.format} ${v.name}`, v]));
 
 export const findVariant = (format: Format, name: string): Variant | undefined =>
   byName.get(`${format} ${name}`);
-
-/** The cut of the problem's columns that a variant works on, or undefined where it does not apply. */
-export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefined {
-  if (variant.vector && (p.groups > 1 || p.out[0] * p.out[1] * p.out[2] * p.batch > 16)) return undefined;
-  return cutColumns(p).find((cut) => cut.unit === variant.unit);
-}
-
-/** Workgroups of a variant on a problem. */
-export function groupsOf(
-  p: ColumnsProblem,
-  variant: Variant,
-  cut: ColumnCut,
-): readonly [number, number, number] {
-  const rows = p.groups * p.rowsPerGroup;
-  if (variant.vector) return [Math.ceil(rows / variant.workgroup), cut.columns, 1];
-  const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
-  const down = variant.format === "csr" ? rows : p.groups * Math.ceil(p.rowsPerGroup / variant.rows);
-  return [across, down, 1];
-}
-
-/** The weight in the variant's format. */
-export function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
-  if (variant.vector && variant.format === "dense") return packTransposed(p, w);
-  if (variant.format === "csr") return packCsr(p, w, variant.unit);
-  if (variant.format === "dense") return packDense(p, w, variant.rows, variant.unit);
-  return packBlocks(p, w, blockRowsOf(variant.format), variant.unit);
-}
-
-/** Share of values that the format stores. */
-export function storedDensity(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
-  if (format === "dense") return 1;
-  return blockDensity(p, w, blockRowsOf(format));
-}
-
-export { densePointers, scaled };

@@ -1,0 +1,67 @@
+// y = act(W * x + bias + residual), W in R x 1 blocks or dense, x gathered through an offset table.
+// Convolution of any rank, 1x1 convolution, Gemm and MatMul with constant weights are all this one loop: an entry is an
+// offset into x and the R weights of R output channels that share it. Dense: every block row has all K entries and they
+// share one table of K offsets (SHARED_OFFSETS); block-sparse: each entry has its own. PERMUTED: the rows of a block are
+// those that `rows` names, not consecutive ones.
+// x and y are in columns layout (batch innermost, channel outermost, zero halo stored), so padding needs no bounds test.
+// One thread: R rows x V columns. The including file says what R is, and how the weights of an entry are fetched.
+override WG_SIZE: u32 = 32;
+override SHARED_OFFSETS: bool = true;
+override PERMUTED: bool = false;
+const V: u32 = 2u; // @spec 1 2 3 4 8 16
+
+@group(0) @binding(0) var<storage, read> x: array<X>;
+@group(0) @binding(1) var<storage, read> row_ptr: array<u32>; // block rows + 1
+@group(0) @binding(2) var<storage, read> offsets: array<u32>; // K or one per entry, in X
+@group(0) @binding(8) var<storage, read> rows: array<u32>; // the output channel of each row of each block, when PERMUTED
+
+fn block_row(group: vec3<u32>, thread: u32, lane: u32) {
+  let block = group.y;
+  let first = group.x * (WG_SIZE * V) + thread;
+  let conv_group = block / params.blocks_per_group;
+  var base: array<u32, V>;
+  for (var v: u32 = 0u; v < V; v++) { // @unroll
+    base[v] = column_base(params, min(first + v * WG_SIZE, params.columns - 1u)) + conv_group * params.x_group;
+  }
+  var acc: array<X, R * V>;
+  for (var i: u32 = 0u; i < R * V; i++) { // @unroll
+    acc[i] = X();
+  }
+  let start = row_ptr[block];
+  let end = row_ptr[block + 1u];
+  let table = select(0u, start, SHARED_OFFSETS);
+  for (var e = start; e < end; e++) {
+    let o = offsets[e - table];
+    var w = fetch(e, lane);
+    var xv: array<X, V>;
+    for (var v: u32 = 0u; v < V; v++) { // @unroll
+      xv[v] = x[base[v] + o];
+    }
+    for (var r: u32 = 0u; r < R; r++) { // @unroll
+      let wr = weight(&w, r);
+      for (var v: u32 = 0u; v < V; v++) { // @unroll
+        acc[r * V + v] += wr * xv[v];
+      }
+    }
+  }
+  // The end is a loop over an array of its own: unrolled it would be most of the kernel's code, and of the time to compile it,
+  // while sums that the loop above addresses by literals stay in registers.
+  var sums: array<X, R * V>;
+  for (var i: u32 = 0u; i < R * V; i++) { // @unroll
+    sums[i] = acc[i];
+  }
+  let within = (block - conv_group * params.blocks_per_group) * R;
+  // Not min(R, rest): a compiler that sees the bound unrolls the loop after all.
+  let count = R - u32(max(i32(within + R) - i32(params.rows_per_group), 0));
+  for (var v = 0u; v < V; v++) {
+    let column = first + v * WG_SIZE;
+    if (column < params.columns) {
+      let out = column_out(params, column);
+      for (var r = 0u; r < count; r++) {
+        var m = conv_group * params.rows_per_group + within + r;
+        if (PERMUTED) { m = rows[m]; }
+        finish(out, m, sums[r * V + v]);
+      }
+    }
+  }
+}

@@ -1,0 +1,295 @@
+import type { KernelName } from "../../shader/sources.gen.ts";
+import { rowClusters } from "./cluster.ts";
+import {
+  blockDensity,
+  blocksPerGroup,
+  densePointers,
+  type Packed,
+  packBlocks,
+  packCsr,
+  packDense,
+  packTransposed,
+  type WeightMatrix,
+} from "./pack.ts";
+import {
+  type ColumnCut,
+  type ColumnsProblem,
+  columnsParams,
+  cutColumns,
+  offsetsOf,
+  stripsOf,
+} from "./problem.ts";
+import { blockRowsOf, type Format, isClustered, type Variant } from "./variants.ts";
+import { productsOf, type Tiling, tilingOf, transformWeight } from "./winograd.ts";
+
+/** Where entry k of a row of a weight matrix lies in its tensor: group · groupStride + row in group · rowStride + entries[k], in words. */
+export interface WeightPlace {
+  readonly groupStride: number;
+  readonly rowStride: number;
+  readonly entries: Uint32Array;
+}
+
+/** A weight in a device buffer that may change from run to run; `scale` is a factor per row. */
+export interface VariableWeight {
+  readonly place: WeightPlace;
+  readonly scale: Float32Array;
+}
+
+export type ColumnsWeight = WeightMatrix | VariableWeight;
+
+/** One dispatch of a realised variant. */
+export interface Launch {
+  readonly kernel: KernelName;
+  readonly spec: Readonly<Record<string, number>>;
+  readonly constants: Readonly<Record<string, number>>;
+  /** By WGSL variable: "x", "y", "bias", "residual" or "weight" of the layer, or an array or scratch memory of `Realised`. */
+  readonly bindings: Readonly<Record<string, string>>;
+  readonly params: Readonly<Record<string, number>>;
+  readonly groups: readonly [number, number, number] | number;
+}
+
+/** A variant on one problem: what to upload, what memory it needs meanwhile, and its dispatches in order. */
+export interface Realised {
+  readonly arrays: Readonly<Record<string, Float32Array | Uint32Array>>;
+  /** In words. */
+  readonly scratch: Readonly<Record<string, number>>;
+  readonly launches: readonly Launch[];
+  /** Of the weights in this format, indices and padding included. */
+  readonly bytes: number;
+  /** Stored values over all values. */
+  readonly density: number;
+}
+
+/** The cut of the problem's columns that a variant works on, or undefined where it does not apply. */
+export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefined {
+  const few = p.groups === 1 && p.out[0] * p.out[1] * p.out[2] * p.batch <= 16;
+  if (variant.loop === "vector" && !few) return undefined;
+  if (variant.winograd) {
+    const tiling = tilingOf(p);
+    return tiling && cutColumns(productsOf(p, tiling)).find((cut) => cut.load === variant.load);
+  }
+  return cutColumns(p).find((cut) => cut.load === variant.load);
+}
+
+/** Workgroups of a variant's main loop on a problem. */
+export function groupsOf(
+  p: ColumnsProblem,
+  variant: Variant,
+  cut: ColumnCut,
+): readonly [number, number, number] {
+  const rows = p.groups * p.rowsPerGroup;
+  if (variant.loop === "vector") return [Math.ceil(rows / variant.workgroup), cut.columns, 1];
+  const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
+  const down = variant.format === "csr" ? rows : p.groups * blocksPerGroup(p, variant.rows);
+  return [across, down, 1];
+}
+
+/** The weight in the variant's format. */
+export function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
+  if (variant.loop === "vector" && variant.format === "dense") return packTransposed(p, w);
+  const offsets = offsetsOf(p, variant.load);
+  if (variant.format === "csr") return packCsr(w, offsets);
+  if (variant.format === "dense") return packDense(p, w, variant.rows, offsets);
+  const r = blockRowsOf(variant.format);
+  return packBlocks(p, w, r, offsets, isClustered(variant.format) ? rowClusters(p, w, r) : undefined);
+}
+
+/** Share of values that the format stores. */
+export function storedDensity(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
+  if (format === "dense") return 1;
+  const r = blockRowsOf(format);
+  return blockDensity(p, w, r, isClustered(format) ? rowClusters(p, w, r) : undefined);
+}
+
+const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
+
+/** Can the variant take this weight? A variable one must be dense, and its transform would have to run on the device. */
+export const takesWeight = (variant: Variant, w: ColumnsWeight): boolean =>
+  !isVariable(w) || (variant.format === "dense" && !variant.winograd);
+
+/** Everything it takes to run a variant on a problem. */
+export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: ColumnsWeight): Realised {
+  if (variant.winograd) return realiseWinograd(p, tilingOf(p)!, variant, cut, w as WeightMatrix);
+  const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
+  const strips = cut.load === "strips" ? layStrips(p) : undefined;
+  const main: Launch = {
+    kernel: variant.kernel,
+    spec: variant.spec,
+    constants: {
+      ...variant.constants,
+      ACT: p.activation.code,
+      HAS_RESIDUAL: p.residual ? 1 : 0,
+    },
+    bindings: {
+      x: strips ? "strips" : "x",
+      bias: "bias",
+      // Whatever is bound where there is no residual is not read; it only must not be written by the same dispatch.
+      residual: p.residual ? "residual" : strips ? "bias" : "x",
+      y: "y",
+      rows: "rows" in weights.arrays ? "rows" : "row_ptr" in weights.arrays ? "row_ptr" : "bias",
+      ...weights.bindings,
+    },
+    params: columnsParams(p, cut, blocksPerGroup(p, variant.rows)),
+    groups: groupsOf(p, variant, cut),
+  };
+  return {
+    arrays: weights.arrays,
+    scratch: { ...weights.scratch, ...strips?.scratch },
+    launches: [...weights.launches, ...(strips?.launches ?? []), main],
+    bytes: weights.bytes,
+    density: weights.density,
+  };
+}
+
+type Part = Realised & { readonly bindings: Readonly<Record<string, string>> };
+
+const named = (names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [name, name]));
+
+function packOnHost(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Part {
+  const { arrays, bytes, density } = packFor(p, variant, w);
+  return { arrays, scratch: {}, launches: [], bytes, density, bindings: named(Object.keys(arrays)) };
+}
+
+/** A variable weight is packed into the panels of the dense kernels before they run. */
+function packOnDevice(p: ColumnsProblem, variant: Variant, w: VariableWeight): Part {
+  // The vector kernel reads the transpose, which is one panel of all rows.
+  const panel = variant.loop === "vector" ? p.rowsPerGroup : variant.rows;
+  const perGroup = Math.ceil(p.rowsPerGroup / panel);
+  const panelRows = perGroup * p.groups * p.k;
+  const arrays = {
+    row_ptr: densePointers(perGroup * p.groups, p.k),
+    offsets: offsetsOf(p, variant.load),
+    scale: w.scale,
+    entries: w.place.entries,
+  };
+  const pack: Launch = {
+    kernel: "conv/pack-weights",
+    spec: {},
+    constants: {},
+    bindings: { weight: "weight", scale: "scale", entries: "entries", panels: "weights" },
+    params: {
+      rows_per_group: p.rowsPerGroup,
+      blocks_per_group: perGroup,
+      k: p.k,
+      r: panel,
+      panel_rows: panelRows,
+      group_stride: w.place.groupStride,
+      row_stride: w.place.rowStride,
+    },
+    groups: Math.ceil(panelRows / 64),
+  };
+  return {
+    arrays,
+    scratch: { weights: panelRows * panel },
+    launches: [pack],
+    bytes: panelRows * panel * 4,
+    density: 1,
+    bindings: named(["row_ptr", "offsets", "weights"]),
+  };
+}
+
+const copySize = 64;
+
+function layStrips(p: ColumnsProblem): Pick<Realised, "scratch" | "launches"> {
+  const s = stripsOf(p);
+  return {
+    scratch: { strips: s.channels * s.words * 4 },
+    launches: [
+      {
+        kernel: "conv/strips",
+        spec: {},
+        constants: { WG_SIZE: copySize },
+        bindings: { x: "x", strips: "strips" },
+        params: {
+          channels: s.channels,
+          words: s.words,
+          x_base: p.xBase,
+          x_channel: p.xChannel,
+          strip: s.step,
+        },
+        groups: Math.ceil((s.channels * s.words) / copySize),
+      },
+    ],
+  };
+}
+
+/** Threads of a workgroup of the transforms. */
+const transformSize = 32;
+
+function realiseWinograd(
+  p: ColumnsProblem,
+  t: Tiling,
+  variant: Variant,
+  cut: ColumnCut,
+  w: WeightMatrix,
+): Realised {
+  const products = productsOf(p, t);
+  const inner = realise(products, { ...variant, winograd: false }, cut, transformWeight(w));
+  // Of the convolution itself: four images per load, or single floats of a single image.
+  const outer = cutColumns(p).find((c) => (c.load === "quad" && p.batch > 1) || c.load === "word")!;
+  const u = outer.load === "quad" ? 4 : 1;
+  const suffix = u === 4 ? ("" as const) : ("-scalar" as const);
+  const tiles = t.rows * t.columns * outer.inner;
+  const pitch = t.pitch / u;
+  const across = Math.ceil(tiles / transformSize);
+  const input: Launch = {
+    kernel: `winograd/input${suffix}`,
+    spec: {},
+    constants: { WG_SIZE: transformSize },
+    bindings: { x: "x", v: "transformed" },
+    params: {
+      channels: t.channels,
+      tiles,
+      pitch,
+      inner: outer.inner,
+      tiles_w: t.columns,
+      x_base: p.xBase / u,
+      x_channel: p.xChannel / u,
+      x_h: p.xSteps[1] / u,
+      x_w: p.xSteps[2] / u,
+      matrix: t.channels * pitch,
+    },
+    groups: [across, t.channels, 1],
+  };
+  const output: Launch = {
+    kernel: `winograd/output${suffix}`,
+    spec: {},
+    constants: {
+      WG_SIZE: transformSize,
+      ACT: p.activation.code,
+      HAS_RESIDUAL: p.residual ? 1 : 0,
+    },
+    bindings: { products: "products", bias: "bias", residual: p.residual ? "residual" : "bias", y: "y" },
+    params: {
+      ...columnsParams(p, outer, 1),
+      columns: tiles,
+      x_d: pitch,
+      x_group: p.rowsPerGroup * pitch,
+    },
+    groups: [across, p.rowsPerGroup, 1],
+  };
+  const rename: Readonly<Record<string, string>> = {
+    x: "transformed",
+    y: "products",
+    bias: "no_bias",
+    residual: "no_bias",
+  };
+  const launches = inner.launches.map((launch) => ({
+    ...launch,
+    bindings: Object.fromEntries(
+      Object.entries(launch.bindings).map(([variable, name]) => [variable, rename[name] ?? name]),
+    ),
+  }));
+  return {
+    arrays: { ...inner.arrays, no_bias: new Float32Array(products.groups * products.rowsPerGroup) },
+    scratch: {
+      ...inner.scratch,
+      transformed: products.groups * t.channels * t.pitch,
+      products: products.groups * p.rowsPerGroup * t.pitch,
+    },
+    launches: [input, ...launches, output],
+    bytes: inner.bytes,
+    density: 1,
+  };
+}
