@@ -11,7 +11,7 @@ import { tensor } from "../../src/tensor/host-tensor.ts";
 import { version } from "../../src/version.ts";
 import type { Case, ModelCase, OpCase, Operands } from "./cases.ts";
 import { type AdapterKind, type Engine, type Prepared, timed } from "./engine.ts";
-import { type Parallel, parallelGraph, parallelOf } from "./parallel.ts";
+import { cutLength, type Parallel, parallelGraph, parallelOf } from "./parallel.ts";
 import { judgeStart } from "./reference.ts";
 
 /**
@@ -85,7 +85,7 @@ async function checkCuts(session: Session, c: OpCase, parallel: Parallel, nodes:
   const outputs = await session.run({});
   for (let i = 0; i < nodes; i++) {
     const got = outputs[`y${i}`]!.data as Float32Array;
-    judgeStart(c, parallel.operands[i]!, got, got.length);
+    judgeStart(c, parallel.operands[i]!, got, cutLength);
   }
 }
 

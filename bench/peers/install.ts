@@ -44,13 +44,13 @@ export const missingPackages = (peer: PeerName): string[] =>
 export function whyMissing(peer: PeerName): string | undefined {
   const missing = missingPackages(peer);
   if (missing.length === 0) return undefined;
-  return `${missing.join(", ")} not installed in ${peersFolder()}. Run \`${installCommand}\`.`;
+  return `${missing.join(", ")} not installed in ${peersFolder()}`;
 }
 
 /** A package of a peer. Throws, with the command that installs it, where it is missing or of another version. */
 export function loadPeer(peer: PeerName, name: string): unknown {
   const why = whyMissing(peer);
-  if (why !== undefined) throw new Error(why);
+  if (why !== undefined) throw new Error(`${why}. Run \`${installCommand}\`.`);
   return createRequire(join(peersFolder(), "package.json"))(name);
 }
 

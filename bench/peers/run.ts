@@ -65,6 +65,8 @@ export async function runPeers(options: PeersOptions = {}): Promise<PeersResult>
   const wanted = options.peers ?? peerNames;
   const clients: Client[] = [];
   const contenders: PeerState[] = [];
+  const absent = wanted.map((name): PeerState => ({ name, state: "missing", reason: whyMissing(name) }));
+  if (absent.every((p) => p.reason !== undefined)) throw noPeer(absent);
   try {
     for (const name of engineNames) {
       const peer = peerNames.find((p) => p === name);
@@ -74,14 +76,9 @@ export async function runPeers(options: PeersOptions = {}): Promise<PeersResult>
       contenders.push(state);
       if (client) clients.push(client);
     }
-    let active: Client[] = clients;
+    let active: readonly Client[] = clients;
     const needPeer = (): void => {
-      if (active.some(isPeer)) return;
-      const why = contenders.flatMap((c) => (c.reason ? [`${c.name}: ${c.reason}`] : [])).join(" ");
-      throw new SecateurError(
-        "E_UNSUPPORTED",
-        `there is no peer to compare with; install them with \`${installCommand}\`. ${why}`,
-      );
+      if (!active.some(isPeer)) throw noPeer(contenders);
     };
     needPeer();
     const rows: PeersRow[] = [];
@@ -89,8 +86,8 @@ export async function runPeers(options: PeersOptions = {}): Promise<PeersResult>
     for (const c of checkCases) {
       progress(`checking ${c.op} ${caseName(c)}`);
       active = await check(active, c, seed, contenders);
+      needPeer();
     }
-    needPeer();
     const works = worksOf(set, seed, only);
     for (const [i, work] of works.entries()) {
       const say = (what: string): void =>
@@ -111,6 +108,14 @@ export async function runPeers(options: PeersOptions = {}): Promise<PeersResult>
   } finally {
     for (const client of clients) client.close();
   }
+}
+
+function noPeer(contenders: readonly PeerState[]): SecateurError {
+  const why = contenders.flatMap((c) => (c.reason ? [`${c.name}: ${c.reason}`] : [])).join("; ");
+  return new SecateurError(
+    "E_UNSUPPORTED",
+    `there is no peer to compare with. Install them with \`${installCommand}\`. ${why}`,
+  );
 }
 
 interface Work {
@@ -148,7 +153,7 @@ async function start(
   const peer = peerNames.find((p) => p === name);
   const missing = (reason: string): { state: PeerState } => ({ state: { name, state: "missing", reason } });
   const absent = peer && whyMissing(peer);
-  if (absent !== undefined) return missing(absent);
+  if (absent !== undefined) return missing(`${absent}. Run \`${installCommand}\`.`);
   let client: Client;
   try {
     client = await startEngine(name, adapter);
