@@ -30,6 +30,7 @@ type Feeds = Readonly<Record<string, OrtTensor>>;
 /** NHWC is the faster of its two layouts for 3×3 convolutions, by 1.6 to 3.5 times on lavapipe. Only what runs on the GPU counts. */
 const options = {
   executionProviders: [{ name: "webgpu", preferredLayout: "NHWC" }],
+  intraOpNumThreads: 1, // no threads of its own that spin beside a software adapter's
   extra: { session: { disable_cpu_ep_fallback: "1" } },
   logSeverityLevel: 3,
 };

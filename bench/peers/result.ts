@@ -4,9 +4,7 @@ import { geometricMean, type Spread, spread } from "../../src/report/stats.ts";
 import { textTable } from "../../src/report/table.ts";
 import type { CaseOp } from "./cases.ts";
 import type { EngineName } from "./engine.ts";
-
-/** Above so many processors kept busy by others a row says little. */
-export const contaminatedFrom = 0.2;
+import { contaminatedFrom } from "./rounds.ts";
 
 /** One engine on one shape. */
 export interface PeersRow {
@@ -21,6 +19,8 @@ export interface PeersRow {
   /** Processors that other processes kept busy while this row ran. */
   readonly otherCpus: number;
   readonly contaminated: boolean;
+  /** Rounds of this shape that were left out because others kept the machine busy. */
+  readonly droppedRounds: number;
   /** Against a plain reference in double precision, at odd sizes and at this very shape; an unchecked row is never timed. */
   readonly checked: true;
   /** Largest relative difference at this shape. */
@@ -70,7 +70,7 @@ export interface OpMeans {
 
 export interface PeersResult {
   readonly environment: Environment;
-  /** Most samples that a row has; slow rows stop earlier and say so in `ms.samples`. */
+  /** Most samples that a row has; slow rows and busy machines give fewer, as `ms.samples` says. */
   readonly rounds: number;
   readonly contenders: readonly PeerState[];
   readonly rows: readonly PeersRow[];
@@ -195,6 +195,7 @@ export function notes({ environment, rows, rounds, contenders, failures }: Peers
   const lines = [
     `${environmentLine(environment)}.`,
     `Median (10th-90th percentile) of up to ${rounds} interleaved rounds; every engine in a process of its own, checked before it was timed.`,
+    `Rounds in which other processes kept more than ${contaminatedFrom} processors busy are measured again; a row that had to keep such rounds is CONTAMINATED.`,
     'Weights are constant for secateur and onnxruntime, as in a network, save in rows that say "both run-time"; tfjs and jax-js know no constant operand.',
     "secateur, tfjs, jax-js: operands on the device until the device is done, several operations per wait; secateur's include changing ONNX's layout into its own and back.",
     "onnxruntime and secateur in a net: marginal time of one node, (several parallel nodes - one) / their difference. ONNX model: upload, run, read-back.",

@@ -1,36 +1,16 @@
 import { SecateurError } from "../../src/errors.ts";
-import { spread } from "../../src/report/stats.ts";
-import {
-  type Case,
-  type CaseSet,
-  caseName,
-  checkCases,
-  flops,
-  type Operands,
-  opCases,
-  operandsOf,
-} from "./cases.ts";
+import { type CaseSet, caseName, checkCases, opCases, operandsOf } from "./cases.ts";
 import { type Client, startEngine } from "./client.ts";
 import { type AdapterKind, type EngineName, engineNames } from "./engine.ts";
 import { installCommand, type PeerName, peerNames, whyMissing } from "./install.ts";
-import { type LoadMeter, loadMeter, markLoad } from "./load.ts";
+import { type Failures, isPeer, measure, type Work, wrongHere } from "./measure.ts";
 import { modelWork } from "./model.ts";
-import type { PreparedReply, Sample } from "./protocol.ts";
-import { type Expected, expectedOf, judge } from "./reference.ts";
-import {
-  bestPeers,
-  contaminatedFrom,
-  type PeerState,
-  type PeersResult,
-  type PeersRow,
-  type Samples,
-  summarise,
-  timesOurs,
-} from "./result.ts";
+import { expectedOf, judge } from "./reference.ts";
+import { bestPeers, type PeerState, type PeersResult, type PeersRow, summarise } from "./result.ts";
 
 export interface PeersOptions {
   readonly set?: CaseSet;
-  /** Samples per row; 9 unless said. */
+  /** Samples per row; 15 unless said, 3 of the quick set. */
   readonly rounds?: number;
   readonly seed?: number;
   readonly adapter?: AdapterKind;
@@ -41,26 +21,18 @@ export interface PeersOptions {
   readonly onProgress?: (message: string, done?: number, total?: number) => void;
 }
 
-/** A sample repeats a short operation until it lasts about so long: beyond the clock's step and the millisecond between polls. */
-const sampleMs = 80;
-const mostRepeats = 32;
-const warmUps = 2;
-/** A shape's rounds end after so many seconds, but not before the fifth. */
-const mostSeconds = 60;
-const leastRounds = 5;
-
-type Failures = { contender: EngineName; op: Case["op"]; shape: string; reason: string }[];
-
-/** Can the engine run the case at all? TensorFlow.js reads no ONNX files; a whole model has no marginal node. */
-const takes = (name: EngineName, c: Case): boolean =>
-  c.op !== "model" || (name !== "tfjs" && name !== "secateur, in a net");
-
 /**
  * Ours beside the other WebGPU engines on one adapter: every engine in its own process, checked at odd sizes, then shape by
  * shape checked and timed in turn, round by round. Throws where no peer can be loaded and where our own result is wrong.
  */
 export async function runPeers(options: PeersOptions = {}): Promise<PeersResult> {
-  const { set = "default", rounds = set === "quick" ? 3 : 9, seed = 1, adapter = "any", only = "" } = options;
+  const {
+    set = "default",
+    rounds = set === "quick" ? 3 : 15,
+    seed = 1,
+    adapter = "any",
+    only = "",
+  } = options;
   const progress = options.onProgress ?? (() => undefined);
   const wanted = options.peers ?? peerNames;
   const clients: Client[] = [];
@@ -78,7 +50,7 @@ export async function runPeers(options: PeersOptions = {}): Promise<PeersResult>
     }
     let active: readonly Client[] = clients;
     const needPeer = (): void => {
-      if (!active.some(isPeer)) throw noPeer(contenders);
+      if (!active.some((c) => isPeer(c.name))) throw noPeer(contenders);
     };
     needPeer();
     const rows: PeersRow[] = [];
@@ -116,12 +88,6 @@ function noPeer(contenders: readonly PeerState[]): SecateurError {
     "E_UNSUPPORTED",
     `there is no peer to compare with. Install them with \`${installCommand}\`. ${why}`,
   );
-}
-
-interface Work {
-  readonly case: Case;
-  /** Made when it is its turn: large operands need not all lie in memory. */
-  make(): { operands: Operands; expected: Expected };
 }
 
 function worksOf(set: CaseSet, seed: number, only: string): Work[] {
@@ -191,99 +157,11 @@ async function check(
       left.push(client);
     } catch (error) {
       const reason = `${c.op} ${caseName(c)}: ${(error as Error).message}`;
-      if (!isPeer(client)) throw wrongHere(client, reason, error);
+      if (!isPeer(client.name)) throw wrongHere(client.name, reason, error);
       const at = contenders.findIndex((s) => s.name === client.name);
       contenders[at] = { ...contenders[at]!, state: "missing", reason };
       client.close();
     }
   }
   return left;
-}
-
-const isPeer = ({ name }: Client): boolean => peerNames.some((p) => p === name);
-
-const wrongHere = ({ name }: Client, reason: string, cause: unknown): SecateurError =>
-  new SecateurError("E_VERIFY", `${name}, ${reason}`, {}, { cause });
-
-interface Entry {
-  readonly client: Client;
-  readonly prepared: Pick<PreparedReply, "kernel">;
-  readonly maxError: number;
-  readonly load: LoadMeter;
-  readonly ms: number[];
-  repeats: number;
-}
-
-/** One shape: every engine is checked, warmed up and then timed in turn. */
-async function measure(
-  clients: readonly Client[],
-  work: Work,
-  rounds: number,
-  failures: Failures,
-  say: (what: string) => void,
-): Promise<PeersRow[]> {
-  const c = work.case;
-  const { operands, expected } = work.make();
-  let entries: Entry[] = [];
-  const attempt = async (client: Client, run: () => Promise<void>): Promise<void> => {
-    try {
-      await run();
-    } catch (error) {
-      const reason = (error as Error).message;
-      if (!isPeer(client)) throw wrongHere(client, `${c.op} ${caseName(c)}: ${reason}`, error);
-      failures.push({ contender: client.name, op: c.op, shape: caseName(c), reason });
-      entries = entries.filter((e) => e.client !== client);
-    }
-  };
-  for (const client of clients.filter((client) => takes(client.name, c))) {
-    say(`checking ${client.name}`);
-    await attempt(client, async () => {
-      const { output, kernel } = await client.prepare(c, operands);
-      const maxError = judge("it", output, expected);
-      const entry: Entry = { client, prepared: { kernel }, maxError, load: loadMeter(), ms: [], repeats: 1 };
-      for (let i = 0; i < warmUps; i++)
-        entry.repeats = repeatsFor(await client.sample(entry.repeats), entry.repeats);
-      entries.push(entry);
-    });
-  }
-  const start = performance.now();
-  for (let round = 0; round < rounds; round++) {
-    if (round >= leastRounds && performance.now() - start > mostSeconds * 1000) break;
-    say(`round ${round + 1} of ${rounds}`);
-    for (const entry of [...entries]) {
-      await attempt(entry.client, async () => {
-        const from = markLoad();
-        const { ms, cpuMs } = await entry.client.sample(entry.repeats);
-        entry.load.add(from, markLoad(), cpuMs);
-        if (!(ms > 0)) throw new Error(`a sample gave ${ms} ms: its marginal time drowns in the noise.`);
-        entry.ms.push(ms);
-      });
-    }
-  }
-  for (const { client } of entries) await attempt(client, () => client.release());
-  const samples: Samples[] = entries.map((e) => ({ contender: e.client.name, ms: e.ms }));
-  return entries.map((e) => rowOf(c, e, samples));
-}
-
-function repeatsFor({ wallMs }: Sample, repeats: number): number {
-  return Math.max(1, Math.min(mostRepeats, Math.round((sampleMs * repeats) / wallMs)));
-}
-
-function rowOf(c: Case, e: Entry, samples: readonly Samples[]): PeersRow {
-  const ms = spread(e.ms);
-  const otherCpus = e.load.otherCpus();
-  return {
-    op: c.op,
-    shape: caseName(c),
-    contender: e.client.name,
-    ms,
-    gflops: flops(c) / ms.median / 1e6,
-    timesOurs: timesOurs(samples, e.client.name),
-    otherCpus,
-    contaminated: otherCpus > contaminatedFrom,
-    checked: true,
-    maxError: e.maxError,
-    repeats: e.repeats,
-    kernel: e.prepared.kernel,
-  };
 }

@@ -17,11 +17,11 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 let prepared: Prepared | undefined;
 
 async function answer(engine: Engine, request: Request): Promise<PreparedReply | Sample | undefined> {
-  if (request.kind === "release") {
+  if (request.kind !== "sample") {
     await prepared?.release();
     prepared = undefined;
-    return undefined;
   }
+  if (request.kind === "release") return undefined;
   if (request.kind === "prepare") {
     prepared = await engine.prepare(request.case, request.operands);
     return { output: prepared.output, kernel: prepared.kernel };

@@ -25,6 +25,7 @@ import {
   summarise,
   timesOurs,
 } from "../../bench/peers/result.ts";
+import { keptRounds, roundsDone } from "../../bench/peers/rounds.ts";
 import { runPeers } from "../../bench/peers/run.ts";
 import { runCommand } from "../../src/gpu/driver/command.ts";
 import { readOnnx } from "../../src/io/onnx/read.ts";
@@ -45,6 +46,7 @@ const at = (contender: PeersRow["contender"], ms: number, more: Partial<PeersRow
   ...(contender === "secateur" ? {} : { timesOurs: spread([ms / 2]) }),
   otherCpus: 0,
   contaminated: false,
+  droppedRounds: 0,
   checked: true,
   maxError: 1e-6,
   repeats: 1,
@@ -237,6 +239,22 @@ peers("other processes' load is what the machine did less what the bench and the
   assert.is(meter.otherCpus(), 0.5);
   meter.add({ wall: 200, machine: 2000, self: 20 }, { wall: 300, machine: 2080, self: 20 }, 80);
   assert.is(meter.otherCpus(), 0.25);
+});
+
+peers("only the machine's load decides which rounds count", () => {
+  const loads = [0, 0.5, 0.1, 0.2, 0.3, 0];
+  assert.equal(keptRounds(loads, 3, 2), [0, 2, 3]);
+  assert.equal(keptRounds(loads, 9, 2), [0, 2, 3, 5]);
+  // Too few quiet ones: the quietest, in their order.
+  assert.equal(keptRounds(loads, 5, 5), [0, 2, 3, 4, 5]);
+  assert.equal(keptRounds([0.9, 0.5, 0.7], 2, 2), [1, 2]);
+  const done = (n: readonly number[], timeIsUp = false): boolean =>
+    roundsDone(n, { wanted: 3, least: 2, timeIsUp });
+  assert.equal(
+    [done([0, 0]), done([0, 0, 0]), done([0, 0, 1, 1, 1]), done([0, 0, 1, 1, 1, 1])],
+    [false, true, false, true],
+  );
+  assert.equal([done([0], true), done([1, 1], true)], [false, true]);
 });
 
 peers("without any peer, and for wrong usage, one clear line", async () => {
