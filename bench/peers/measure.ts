@@ -27,8 +27,7 @@ export type Failures = PeersResult["failures"][number][];
 const sampleMs = 80;
 const mostRepeats = 8;
 const warmUps = 2;
-/** A shape's rounds end after so many seconds, but not before the fifth. */
-const mostSeconds = 75;
+/** Rounds that a shape gets even when its time is up. */
 const leastRounds = 5;
 
 export const isPeer = (name: EngineName): boolean => peerNames.some((p) => p === name);
@@ -39,6 +38,12 @@ export const wrongHere = (name: EngineName, reason: string, cause: unknown): Sec
 /** Can the engine run the case at all? TensorFlow.js reads no ONNX files; a whole model has no marginal node. */
 const takes = (name: EngineName, c: Case): boolean =>
   c.op !== "model" || (name !== "tfjs" && name !== "secateur, in a net");
+
+/** How long a shape is measured: so many quiet rounds, but no longer than so many seconds. */
+export interface Effort {
+  readonly rounds: number;
+  readonly mostSeconds: number;
+}
 
 /** One sample with the load of the machine around it. */
 interface Timed extends Sample {
@@ -59,7 +64,7 @@ interface Entry {
 export async function measure(
   clients: readonly Client[],
   work: Work,
-  rounds: number,
+  { rounds, mostSeconds }: Effort,
   failures: Failures,
   say: (what: string) => void,
 ): Promise<PeersRow[]> {

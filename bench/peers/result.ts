@@ -204,7 +204,7 @@ export function notes({ environment, rows, rounds, contenders, failures }: Peers
     if (c.state === "missing") lines.push(`MISSING ${c.name}: ${c.reason}`);
     else if (c.adapterReported === false)
       lines.push(
-        `${c.name} (${c.version}) does not report its adapter; it finds the same one by the same search.`,
+        `${c.name} (${c.version}) does not report its adapter; taken to be the same, the first that the driver loader offers.`,
       );
   }
   for (const f of failures) lines.push(`NOT RUN ${f.contender}, ${f.op} ${f.shape}: ${f.reason}`);

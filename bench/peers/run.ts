@@ -21,6 +21,10 @@ export interface PeersOptions {
   readonly onProgress?: (message: string, done?: number, total?: number) => void;
 }
 
+/** The rounds of one shape end after so many seconds, and those of the usual set so long after the start. */
+const mostSeconds = 75;
+const mostMinutes = 17;
+
 /**
  * Ours beside the other WebGPU engines on one adapter: every engine in its own process, checked at odd sizes, then shape by
  * shape checked and timed in turn, round by round. Throws where no peer can be loaded and where our own result is wrong.
@@ -33,6 +37,7 @@ export async function runPeers(options: PeersOptions = {}): Promise<PeersResult>
     adapter = "any",
     only = "",
   } = options;
+  const endsAt = performance.now() + mostMinutes * 60_000;
   const progress = options.onProgress ?? (() => undefined);
   const wanted = options.peers ?? peerNames;
   const clients: Client[] = [];
@@ -64,7 +69,10 @@ export async function runPeers(options: PeersOptions = {}): Promise<PeersResult>
     for (const [i, work] of works.entries()) {
       const say = (what: string): void =>
         progress(`${work.case.op} ${caseName(work.case)}: ${what}`, i, works.length);
-      rows.push(...(await measure(active, work, rounds, failures, say)));
+      // What early shapes leave of the time is for the later ones.
+      const share = Math.max(0, endsAt - performance.now()) / 1000 / (works.length - i);
+      const effort = { rounds, mostSeconds: set === "full" ? mostSeconds : Math.min(mostSeconds, share) };
+      rows.push(...(await measure(active, work, effort, failures, say)));
     }
     const best = bestPeers(rows);
     const { environment } = clients[0]!.facts;

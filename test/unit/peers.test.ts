@@ -271,7 +271,7 @@ peers("without any peer, and for wrong usage, one clear line", async () => {
     runCommand(process.execPath, ["--import", "tsx", "bench/main.ts", "peers", ...args], {
       cwd: ROOT,
       env: { ...process.env, XDG_CACHE_HOME: empty },
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
   const outcomes = await Promise.all([
     bench(["--bogus"]),
