@@ -1,4 +1,4 @@
-import { SecateurError } from "../../src/errors.ts";
+import { SecateurError, UsageError } from "../../src/errors.ts";
 import { type CaseSet, caseName, checkCases, opCases, operandsOf } from "./cases.ts";
 import { type Client, startEngine } from "./client.ts";
 import { type AdapterKind, type EngineName, engineNames } from "./engine.ts";
@@ -44,6 +44,7 @@ export async function runPeers(options: PeersOptions = {}): Promise<PeersResult>
   const contenders: PeerState[] = [];
   const absent = wanted.map((name): PeerState => ({ name, state: "missing", reason: whyMissing(name) }));
   if (absent.every((p) => p.reason !== undefined)) throw noPeer(absent);
+  const works = worksOf(set, seed, only);
   try {
     for (const name of engineNames) {
       const peer = peerNames.find((p) => p === name);
@@ -65,7 +66,6 @@ export async function runPeers(options: PeersOptions = {}): Promise<PeersResult>
       active = await check(active, c, seed, contenders);
       needPeer();
     }
-    const works = worksOf(set, seed, only);
     for (const [i, work] of works.entries()) {
       const say = (what: string): void =>
         progress(`${work.case.op} ${caseName(work.case)}: ${what}`, i, works.length);
@@ -113,7 +113,7 @@ function worksOf(set: CaseSet, seed: number, only: string): Work[] {
   const chosen = works.filter((w) => `${w.case.op} ${caseName(w.case)}`.includes(only));
   if (chosen.length === 0) {
     const names = works.map((w) => `"${w.case.op} ${caseName(w.case)}"`).join(", ");
-    throw new SecateurError("E_INPUT", `no shape of this set contains "${only}"; there are ${names}.`);
+    throw new UsageError(`no shape of this set contains "${only}"; there are ${names}.`);
   }
   return chosen;
 }
