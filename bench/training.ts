@@ -1,5 +1,5 @@
 // Training throughput beside TensorFlow.js on the same WebGPU device, interleaved round by round:
-//   node --import tsx bench/peers/install.ts                    once: TensorFlow.js, into a cache folder
+//   node --import tsx bench/peers/install.ts                    once: the peers, TensorFlow.js among them, into a cache folder
 //   node --import tsx bench/training.ts [--rounds N] [--json FILE]
 // The same weights, the same batch, SGD with momentum 0.9; the losses of the first steps must agree before anything is timed.
 import { writeFileSync } from "node:fs";

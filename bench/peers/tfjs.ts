@@ -1,7 +1,5 @@
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { missingPeers, peersFolder } from "./install.ts";
+import { loadPeer } from "./install.ts";
 
 export interface Tensor {
   readonly shape: readonly number[];
@@ -47,6 +45,7 @@ export interface TfjsCore {
   readonly avgPool: Pool;
   readonly maxPool: Pool;
   conv2d(x: Tensor, filter: Tensor, stride: number, pad: number): Tensor;
+  matMul(a: Tensor, b: Tensor): Tensor;
   mean(x: Tensor, axes: readonly number[]): Tensor;
   sum(x: Tensor, axes: readonly number[]): Tensor;
   moments(x: Tensor, axes: readonly number[]): { mean: Tensor; variance: Tensor };
@@ -111,19 +110,12 @@ export async function openTfjs(
   flags: Readonly<Record<string, number | boolean>> = {},
 ): Promise<Tfjs> {
   if (openOn !== undefined) throw new Error("TensorFlow.js is already open; close it first.");
-  const missing = missingPeers();
-  if (missing.length > 0) {
-    throw new Error(
-      `${missing.join(", ")} not installed in ${peersFolder()}. Run \`node --import tsx bench/peers/install.ts\`.`,
-    );
-  }
   const { globals } = await import("webgpu");
   Object.assign(globalThis, globals);
-  const load = createRequire(join(peersFolder(), "package.json"));
   // The core alone knows no gradients; the whole package registers them.
-  const tf = load("@tensorflow/tfjs") as TfjsCore;
+  const tf = loadPeer("tfjs", "@tensorflow/tfjs") as TfjsCore;
   tf.enableProdMode();
-  const { WebGPUBackend } = load("@tensorflow/tfjs-backend-webgpu") as BackendModule;
+  const { WebGPUBackend } = loadPeer("tfjs", "@tensorflow/tfjs-backend-webgpu") as BackendModule;
   for (const [flag, value] of Object.entries(flags)) tf.env().set(flag, value);
   const { device } = gpu;
   const backend = withNavigator(() => new WebGPUBackend(device, device.adapterInfo));
