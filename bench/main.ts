@@ -4,6 +4,9 @@ import { SecateurError, UsageError } from "../src/errors.ts";
 
 /** The suites, by their first argument. */
 const suites: Readonly<Record<string, () => Promise<Command>>> = {
+  kernels: async () => (await import("./kernels/command.ts")).kernelsCommand(),
+  crossover: async () => (await import("./kernels/command.ts")).crossoverCommand(),
+  dlmc: async () => (await import("./kernels/dlmc-command.ts")).dlmcCommand(),
   peers: async () => (await import("./peers/command.ts")).peersCommand(),
 };
 

@@ -1,5 +1,5 @@
 import { SecateurError } from "../../src/errors.ts";
-import { spread } from "../../src/report/stats.ts";
+import { spread } from "../../src/plan/stats.ts";
 import { type Case, caseName, flops, type Operands } from "./cases.ts";
 import type { Client } from "./client.ts";
 import type { EngineName } from "./engine.ts";

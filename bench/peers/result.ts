@@ -1,6 +1,6 @@
+import { geometricMean, type Spread, spread } from "../../src/plan/stats.ts";
 import type { Environment } from "../../src/report/environment.ts";
 import { environmentLine } from "../../src/report/environment.ts";
-import { geometricMean, type Spread, spread } from "../../src/report/stats.ts";
 import { textTable } from "../../src/report/table.ts";
 import type { CaseOp } from "./cases.ts";
 import type { EngineName } from "./engine.ts";

@@ -29,7 +29,7 @@ import { keptRounds, roundsDone } from "../../bench/peers/rounds.ts";
 import { runPeers } from "../../bench/peers/run.ts";
 import { runCommand } from "../../src/gpu/driver/command.ts";
 import { readOnnx } from "../../src/io/onnx/read.ts";
-import { spread } from "../../src/report/stats.ts";
+import { spread } from "../../src/plan/stats.ts";
 import { runReference } from "../../src/run/reference.ts";
 import { tensor } from "../../src/tensor/host-tensor.ts";
 import { ROOT } from "../support/child.ts";

@@ -1,0 +1,112 @@
+import { Command } from "commander";
+import { oneOf, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
+import { startProgress } from "../../src/cli/progress.ts";
+import { SecateurError, UsageError } from "../../src/errors.ts";
+import { environmentLine } from "../../src/report/environment.ts";
+import { crossoverCases, type KernelsOptions, runKernels } from "./kernels.ts";
+import { crossoverTable, impossible, type KernelsResult, kernelsTable, summaryTable } from "./result.ts";
+
+interface Options {
+  readonly quick?: boolean;
+  readonly full?: boolean;
+  readonly batch?: readonly number[];
+  readonly only?: string;
+  readonly json?: string;
+  readonly seed: number;
+  readonly adapter: KernelsOptions["adapter"];
+  readonly quiet?: boolean;
+}
+
+const collect = (text: string, before: readonly number[] = []): readonly number[] => [
+  ...before,
+  wholeNumber("--batch", 1)(text),
+];
+
+function base(name: string, description: string, help: string): Command {
+  return new Command(name)
+    .description(description)
+    .option("--quick", "one shape, few cases and rounds: a check that all works, not a measurement")
+    .option("--full", "more shapes")
+    .option("--batch <n>", "images at a time; may be repeated (1 and 8 unless said)", collect)
+    .option("--only <text>", 'only shapes whose name contains this, as in "3x3"')
+    .option("--json <file>", "also write the result as JSON")
+    .option("--seed <n>", "seed of the patterns", wholeNumber("--seed"), 1)
+    .option(
+      "--adapter <kind>",
+      "any, hardware or software",
+      oneOf("--adapter", ["any", "hardware", "software"]),
+      "any",
+    )
+    .option("--quiet", "no progress and no table, only errors")
+    .addHelpText("after", help)
+    .allowExcessArguments(false);
+}
+
+const explain = `
+Times are medians (10th to 90th percentile); "x direct" and "x best" are the times of the fastest dense kernel without and with
+Winograd over this one's, round by round. Every kernel is checked against double precision before it is timed.`;
+
+/** `npm run bench -- kernels …` */
+export const kernelsCommand = (): Command =>
+  base(
+    "kernels",
+    "dense, CSR and 8x1 kernels per shape and sparsity, in turn on one adapter",
+    explain,
+  ).action(async (options: Options) => {
+    const result = await measure(options);
+    print(
+      options,
+      `${environmentLine(result.environment)}\n\n${rooflineLine(result)}\n\n${kernelsTable(result.rows)}\n\n${summaryTable(result.summary)}`,
+    );
+    refuseImpossible(result);
+  });
+
+/** `npm run bench -- crossover …` */
+export const crossoverCommand = (): Command =>
+  base("crossover", "the sparsity from which each format is faster than dense, per shape", explain).action(
+    async (options: Options) => {
+      const result = await measure(options, crossoverCases);
+      print(options, `${environmentLine(result.environment)}\n\n${crossoverTable(result.rows)}`);
+      refuseImpossible(result);
+    },
+  );
+
+async function measure(options: Options, cases?: typeof crossoverCases): Promise<KernelsResult> {
+  if (options.quick && options.full) throw new UsageError("--quick and --full exclude each other.");
+  const progress = startProgress(options);
+  try {
+    const result = await runKernels(
+      {
+        set: options.quick ? "quick" : options.full ? "full" : "default",
+        batches: options.batch ?? (options.quick ? [8] : [1, 8]),
+        only: options.only,
+        seed: options.seed,
+        adapter: options.adapter,
+        onProgress: progress.update,
+      },
+      cases,
+    );
+    writeJson(options, result);
+    return result;
+  } finally {
+    progress.stop();
+  }
+}
+
+function rooflineLine({ rooflines: r }: KernelsResult): string {
+  const reuse = Object.entries(r.reuseGflops).map(([rows, rate]) => `${rows}: ${rate.toFixed(0)}`);
+  return (
+    `rooflines: ${r.fmaGflops.toFixed(0)} GFLOP/s out of registers, ${r.copyGBs.toFixed(1)} GB/s copied; GFLOP/s with so many ` +
+    `multiply-adds per loaded vec4: ${reuse.join(", ")}`
+  );
+}
+
+function refuseImpossible({ rows }: KernelsResult): void {
+  const [worst] = impossible(rows);
+  if (!worst) return;
+  throw new SecateurError(
+    "E_VERIFY",
+    `${worst.kind} at ${(100 * worst.sparsity).toFixed(0)} % of ${worst.shape}, batch ${worst.batch}, is ${worst.vsDirect.median.toFixed(2)} times as fast as dense; ` +
+      `leaving the zeros out gives at most ${(1 / (1 - worst.sparsity)).toFixed(2)}. The dense side is weak there, or the machine was busy: measure again.`,
+  );
+}

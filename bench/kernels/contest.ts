@@ -1,0 +1,113 @@
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
+import type { Format } from "../../src/kernels/columns/variants.ts";
+import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
+import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
+import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";
+import { type Spread, spread } from "../../src/plan/stats.ts";
+
+/** One weight in one format, or dense; the fastest of its kernels stands for it. */
+export interface Entrant {
+  /** "direct" (dense without Winograd), "winograd", or a format. */
+  readonly kind: "direct" | "winograd" | Exclude<Format, "dense">;
+  readonly weight: WeightMatrix;
+  /** Share of weights that are zero; 0 for a dense entrant. */
+  readonly sparsity: number;
+  readonly pattern?: string;
+}
+
+export interface Row {
+  readonly kind: Entrant["kind"];
+  readonly sparsity: number;
+  readonly pattern?: string;
+  readonly kernel: string;
+  /** Stored values over all values. */
+  readonly stored: number;
+  readonly ms: Spread;
+  /** Times of the dense entrants over this one's, round by round: of the fastest direct, and of the fastest of all. */
+  readonly vsDirect: Spread;
+  readonly vsBest: Spread;
+}
+
+export interface ContestOptions {
+  /** Rounds of the race that counts. */
+  readonly rounds: number;
+  /** No round is begun after this long. */
+  readonly budgetMs: number;
+}
+
+/** Kernels tried per entrant before the race that counts. */
+const tries: Readonly<Record<string, number>> = { direct: 7, winograd: 3 };
+const sparseTries = 4;
+
+/**
+ * For one layer: every entrant's likeliest kernels race briefly, each checked first; then the winners run in turn. The direct
+ * side is also every sparse kernel on the whole weight: one that beats the dense kernels there would be a dense kernel.
+ */
+export async function contest(
+  gpu: Gpu,
+  place: ColumnsPlace,
+  entrants: readonly Entrant[],
+  kind: AdapterKind,
+  options: ContestOptions,
+): Promise<Row[]> {
+  const heats = entrants.map((entrant) => candidates(place, entrant, kind));
+  const brief: RaceOptions = {
+    rounds: 5,
+    budgetMs: 4 * options.budgetMs,
+    leastRounds: 3,
+    drop: 1.4,
+    sampleMs: 1,
+  };
+  const tried = await race(gpu, place, heats.flat(), brief);
+  const winners = heats.map((list) => {
+    const results = tried.filter((r) => list.includes(r.contender) && r.times.length > 0);
+    const best = results.sort((a, b) => spread(a.times).median - spread(b.times).median)[0];
+    return best?.contender;
+  });
+  const running = entrants.flatMap((entrant, i) => (winners[i] ? [{ entrant, contender: winners[i]! }] : []));
+  const results = await race(
+    gpu,
+    place,
+    running.map((r) => r.contender),
+    { ...options, leastRounds: 5, drop: Number.POSITIVE_INFINITY, sampleMs: 2 },
+  );
+  const times = (wanted: (kind: Entrant["kind"]) => boolean): readonly number[][] =>
+    results.filter((_, i) => wanted(running[i]!.entrant.kind)).map((r) => [...r.times]);
+  const direct = fastest(times((k) => k === "direct"));
+  const best = fastest(times((k) => k === "direct" || k === "winograd"));
+  return results.map(({ contender, times: own }, i) => {
+    const { entrant } = running[i]!;
+    return {
+      kind: entrant.kind,
+      sparsity: entrant.sparsity,
+      ...(entrant.pattern !== undefined && { pattern: entrant.pattern }),
+      kernel: contender.ranked.variant.name,
+      stored: contender.ranked.density,
+      ms: spread(own),
+      vsDirect: spread(own.map((ms, round) => direct[round]! / ms)),
+      vsBest: spread(own.map((ms, round) => best[round]! / ms)),
+    };
+  });
+}
+
+/** The times, round by round, of whichever has the least median. */
+function fastest(list: readonly (readonly number[])[]): readonly number[] {
+  return [...list].sort((a, b) => spread(a).median - spread(b).median)[0]!;
+}
+
+function candidates(place: ColumnsPlace, { kind: entrant, weight }: Entrant, kind: AdapterKind): Contender[] {
+  const { problem } = place;
+  const contender = (ranked: Ranked): Contender => ({ ranked, weight });
+  if (entrant !== "direct" && entrant !== "winograd")
+    return rank(problem, entrant, weight, kind).slice(0, sparseTries).map(contender);
+  const dense = rank(problem, "dense", undefined, kind).filter(
+    (r) => r.variant.winograd === (entrant === "winograd"),
+  );
+  const list = dense.slice(0, tries[entrant]).map(contender);
+  if (entrant === "winograd") return list;
+  const whole = (["csr", "block8x1", "block16x1"] as const).flatMap((format) =>
+    rank(problem, format, weight, kind).slice(0, 1),
+  );
+  return [...list, ...whole.map(contender)];
+}

@@ -1,0 +1,108 @@
+import { openGpuInNode } from "../../src/gpu/dawn.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { Format } from "../../src/kernels/columns/variants.ts";
+import type { AdapterKind } from "../../src/plan/estimate.ts";
+import { environment } from "../../src/report/environment.ts";
+import { nodeHost } from "../../src/report/host.ts";
+import { contest, type Entrant } from "./contest.ts";
+import { randomPattern } from "./patterns.ts";
+import { type KernelRow, type KernelsResult, summarise } from "./result.ts";
+import { measureRooflines } from "./rooflines.ts";
+import { defaultShapes, macsOf, moreShapes, placeOf, type Shape, shapeName } from "./shapes.ts";
+
+export interface KernelsOptions {
+  readonly set: "quick" | "default" | "full";
+  readonly batches: readonly number[];
+  /** Only shapes whose name contains it. */
+  readonly only?: string;
+  readonly seed: number;
+  readonly adapter: "any" | "hardware" | "software";
+  readonly onProgress?: (message: string, done?: number, total?: number) => void;
+}
+
+/** Format, and the sparsities it is measured at: those of the targets, and of the break-even between them. */
+export type Cases = readonly (readonly [Exclude<Format, "dense">, number])[];
+
+const cases: Cases = [
+  ...[0.7, 0.8, 0.9, 0.95].map((s) => ["csr", s] as const),
+  ...[0.25, 0.5, 0.75, 0.9, 0.95].map((s) => ["block8x1", s] as const),
+];
+const quickCases: Cases = [
+  ["csr", 0.9],
+  ["block8x1", 0.9],
+];
+
+const everyFormat = ["csr", "block2x1", "block4x1", "block8x1", "block16x1"] as const;
+/** From nearly dense to nearly empty, for every format: where does each begin to win? */
+export const crossoverCases: Cases = everyFormat.flatMap((format) =>
+  [0.1, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9].map((s) => [format, s] as const),
+);
+
+const shapesOf = (options: KernelsOptions): readonly Shape[] => {
+  const all = options.set === "full" ? [...defaultShapes, ...moreShapes] : defaultShapes;
+  const some = options.set === "quick" ? [defaultShapes[2]!] : all;
+  return some.filter((s) => options.only === undefined || shapeName(s).includes(options.only));
+};
+
+export const adapterKind = (gpu: Gpu): AdapterKind => ({
+  software: gpu.adapter.software,
+  maxInvocations: gpu.device.limits.maxComputeInvocationsPerWorkgroup,
+  subgroup: gpu.adapter.subgroups?.min ?? 0,
+});
+
+/** Every shape and batch: the dense kernels and the sparse ones at each sparsity, checked, then timed in turn. */
+export async function runKernels(options: KernelsOptions, wanted?: Cases): Promise<KernelsResult> {
+  const gpu = await openGpuInNode({ adapter: options.adapter });
+  try {
+    const rooflines = await measureRooflines(gpu);
+    const list = wanted ?? (options.set === "quick" ? quickCases : cases);
+    const jobs = shapesOf(options).flatMap((shape) => options.batches.map((batch) => ({ shape, batch })));
+    const rows: KernelRow[] = [];
+    for (const [i, { shape, batch }] of jobs.entries()) {
+      options.onProgress?.(`${shapeName(shape)}, batch ${batch}`, i, jobs.length);
+      const place = placeOf(shape, batch);
+      const results = await contest(gpu, place, entrantsFor(place, list, options.seed), adapterKind(gpu), {
+        rounds: options.set === "quick" ? 5 : 15,
+        budgetMs: options.set === "quick" ? 500 : 4000,
+      });
+      for (const r of results) rows.push(described(r, shape, batch, rooflines.fmaGflops));
+    }
+    return { environment: environment(gpu.adapter, nodeHost()), rooflines, rows, summary: summarise(rows) };
+  } finally {
+    gpu.dispose();
+  }
+}
+
+type Place = ReturnType<typeof placeOf>;
+
+function entrantsFor({ step }: Place, list: Cases, seed: number): Entrant[] {
+  if (step.weight.kind !== "constant") return [];
+  const whole = step.weight.matrix;
+  return [
+    { kind: "direct", weight: whole, sparsity: 0 },
+    { kind: "winograd", weight: whole, sparsity: 0 },
+    ...list.map(([format, sparsity]): Entrant => {
+      const r = format === "csr" ? 1 : Number(/\d+/.exec(format)![0]);
+      return { kind: format, weight: randomPattern(whole, sparsity, r, seed), sparsity };
+    }),
+  ];
+}
+
+export function described(
+  row: Awaited<ReturnType<typeof contest>>[number],
+  shape: Shape,
+  batch: number,
+  fmaGflops: number,
+): KernelRow {
+  const dense = (2 * macsOf(shape, batch)) / row.ms.median / 1e6;
+  const useful = dense * (1 - row.sparsity);
+  return {
+    op: shape.kernel === 1 ? "matmul" : "conv",
+    shape: shapeName(shape),
+    batch,
+    ...row,
+    usefulGflops: useful,
+    denseEquivalentGflops: dense,
+    roofline: useful / fmaGflops,
+  };
+}

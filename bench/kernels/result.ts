@@ -1,0 +1,166 @@
+import { geometricMean } from "../../src/plan/stats.ts";
+import type { Environment } from "../../src/report/environment.ts";
+import { textTable } from "../../src/report/table.ts";
+import type { Row } from "./contest.ts";
+import type { Rooflines } from "./rooflines.ts";
+
+export interface KernelRow extends Row {
+  readonly op: "matmul" | "conv";
+  readonly shape: string;
+  readonly batch: number;
+  /** Multiply-adds that are not by zero, and those of the dense layer, per second. */
+  readonly usefulGflops: number;
+  readonly denseEquivalentGflops: number;
+  /** Of the multiply-adds that the adapter does out of registers. */
+  readonly roofline: number;
+}
+
+/** Geometric means over the shapes, by sparsity. */
+export type BySparsity = Readonly<Record<string, number>>;
+export interface ByBatch {
+  readonly batch1: BySparsity;
+  readonly batch8: BySparsity;
+}
+
+export interface KernelsResult {
+  readonly environment: Environment;
+  readonly rooflines: Rooflines;
+  readonly rows: readonly KernelRow[];
+  readonly summary: {
+    readonly csr: ByBatch;
+    readonly csrVsBest: ByBatch;
+    readonly block8x1: ByBatch;
+    readonly block8x1VsBest: ByBatch;
+    /** Sparsity from which the format is faster than the fastest direct kernel, on the geometric mean; null where it never is. */
+    readonly breakEven: Readonly<Record<"csr" | "block8x1", number | null>>;
+  };
+}
+
+type Ratio = "vsDirect" | "vsBest";
+
+export function summarise(rows: readonly KernelRow[]): KernelsResult["summary"] {
+  const means = (kind: Row["kind"], ratio: Ratio): ByBatch => ({
+    batch1: bySparsity(rows, kind, ratio, 1),
+    batch8: bySparsity(rows, kind, ratio, 8),
+  });
+  return {
+    csr: means("csr", "vsDirect"),
+    csrVsBest: means("csr", "vsBest"),
+    block8x1: means("block8x1", "vsDirect"),
+    block8x1VsBest: means("block8x1", "vsBest"),
+    breakEven: { csr: breakEven(rows, "csr"), block8x1: breakEven(rows, "block8x1") },
+  };
+}
+
+function bySparsity(rows: readonly KernelRow[], kind: Row["kind"], ratio: Ratio, batch?: number): BySparsity {
+  const groups = new Map<number, number[]>();
+  for (const row of rows) {
+    if (row.kind !== kind || (batch !== undefined && row.batch !== batch) || row.pattern) continue;
+    groups.set(row.sparsity, [...(groups.get(row.sparsity) ?? []), row[ratio].median]);
+  }
+  return Object.fromEntries(
+    [...groups].sort(([a], [b]) => a - b).map(([s, ratios]) => [String(s), geometricMean(ratios)]),
+  );
+}
+
+/** Where the ratio passes 1, linear in the density between two measured sparsities: time is nearly linear in the density. */
+export function breakEven(rows: readonly KernelRow[], kind: Row["kind"]): number | null {
+  const points = Object.entries(bySparsity(rows, kind, "vsDirect")).map(
+    ([s, ratio]) => [Number(s), 1 / ratio] as const,
+  );
+  for (const [i, [sparsity, time]] of points.entries()) {
+    if (time > 1) continue;
+    const before = points[i - 1];
+    if (!before) return sparsity;
+    const [s0, t0] = before;
+    return s0 + ((t0 - 1) / (t0 - time)) * (sparsity - s0);
+  }
+  return null;
+}
+
+/** Rows of blocks that are faster than leaving their zeros out can make them: the dense side is weak there. */
+export const impossible = (rows: readonly KernelRow[]): KernelRow[] =>
+  rows.filter((r) => r.kind.startsWith("block") && r.vsDirect.median > 1 / (1 - r.sparsity));
+
+const ratio = (r: { median: number; p10: number; p90: number }): string =>
+  `${r.median.toFixed(2)} (${r.p10.toFixed(2)}-${r.p90.toFixed(2)})`;
+
+export function kernelsTable(rows: readonly KernelRow[]): string {
+  const head = [
+    "shape",
+    "batch",
+    "kind",
+    "sparsity",
+    "ms",
+    "useful",
+    "dense eq.",
+    "of roof",
+    "x direct",
+    "x best",
+    "kernel",
+  ];
+  return textTable(
+    head,
+    rows.map((r) => [
+      r.shape,
+      String(r.batch),
+      r.pattern ? `${r.kind} (${r.pattern})` : r.kind,
+      r.sparsity === 0 ? "-" : `${(100 * r.sparsity).toFixed(0)} %`,
+      `${r.ms.median.toFixed(2)} (${r.ms.p10.toFixed(2)}-${r.ms.p90.toFixed(2)})`,
+      r.usefulGflops.toFixed(1),
+      r.denseEquivalentGflops.toFixed(1),
+      `${(100 * r.roofline).toFixed(0)} %`,
+      ratio(r.vsDirect),
+      ratio(r.vsBest),
+      r.kernel,
+    ]),
+  );
+}
+
+export function summaryTable(summary: KernelsResult["summary"]): string {
+  const rows = (["csr", "csrVsBest", "block8x1", "block8x1VsBest"] as const).flatMap((key) =>
+    (["batch1", "batch8"] as const).map((batch) => [
+      `${key.startsWith("csr") ? "csr" : "block8x1"} against ${key.endsWith("VsBest") ? "the fastest dense" : "the fastest direct dense"}`,
+      batch === "batch1" ? "1" : "8",
+      Object.entries(summary[key][batch])
+        .map(([s, v]) => `${(100 * Number(s)).toFixed(0)} %: ${v.toFixed(2)}`)
+        .join("   "),
+    ]),
+  );
+  const even = Object.entries(summary.breakEven).map(
+    ([kind, s]) => `${kind} ${s === null ? "never" : `from ${(100 * s).toFixed(0)} %`}`,
+  );
+  return `${textTable(["geometric means", "batch", "ratio by sparsity"], rows)}\nbreaks even with direct dense: ${even.join(", ")}`;
+}
+
+/** Per shape, batch and format: the ratio to direct dense by sparsity, and where it passes 1. */
+export function crossoverTable(rows: readonly KernelRow[]): string {
+  const sparse = rows.filter((r) => r.sparsity > 0);
+  const sparsities = [...new Set(sparse.map((r) => r.sparsity))].sort((a, b) => a - b);
+  const groups = new Map<string, KernelRow[]>();
+  for (const row of sparse) {
+    const key = `${row.shape}|${row.batch}|${row.kind}`;
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  const head = [
+    "shape",
+    "batch",
+    "format",
+    ...sparsities.map((s) => `${(100 * s).toFixed(0)} %`),
+    "wins from",
+  ];
+  return textTable(
+    head,
+    [...groups.values()].map((list) => {
+      const { shape, batch, kind } = list[0]!;
+      const from = breakEven(list, kind);
+      return [
+        shape,
+        String(batch),
+        kind,
+        ...sparsities.map((s) => list.find((r) => r.sparsity === s)?.vsDirect.median.toFixed(2) ?? "-"),
+        from === null ? "never" : `${(100 * from).toFixed(0)} %`,
+      ];
+    }),
+  );
+}

@@ -1,0 +1,92 @@
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import { createTimer } from "../../src/gpu/timer.ts";
+import { STORAGE_USAGE, UNIFORM_USAGE } from "../../src/gpu/usage.ts";
+import { spread } from "../../src/plan/stats.ts";
+import type { KernelName } from "../../src/shader/sources.gen.ts";
+
+/** What bounds every kernel on an adapter, measured. */
+export interface Rooflines {
+  /** Multiply-adds out of registers, two operations each. */
+  readonly fmaGflops: number;
+  /** Bytes read and written, each counted. */
+  readonly copyGBs: number;
+  /** GFLOP/s when every loaded vec4 (of a window in the first-level cache) is multiplied so many times. */
+  readonly reuseGflops: Readonly<Record<string, number>>;
+}
+
+const rounds = 7;
+const reuse = [1, 2, 4, 8, 16] as const;
+
+/** Measures the rooflines; a few seconds. */
+export async function measureRooflines(gpu: Gpu): Promise<Rooflines> {
+  const { software } = gpu.adapter;
+  const workgroup = software ? 8 : 128;
+  const threads = software ? 1 << 12 : 1 << 18;
+  const steps = 512;
+  const vectors = software ? 1 << 21 : 1 << 24;
+  const timer = createTimer(gpu, 1);
+  const buffer = (n: number): GPUBuffer => gpu.pool.acquire("roofline", n * 16, STORAGE_USAGE);
+  const [x, y] = [buffer(vectors), buffer(vectors)];
+  gpu.upload(x, new Float32Array(4 * Math.min(vectors, 1 << 16)).fill(0.5));
+  try {
+    const fma = await seconds("roofline/fma", {}, { steps }, threads);
+    const copy = await seconds("roofline/copy", {}, undefined, vectors);
+    const window = workgroup * 32;
+    const rates: Record<string, number> = {};
+    for (const r of reuse) {
+      const time = await seconds("roofline/reuse", { R: r }, { steps, window }, threads);
+      rates[r] = (threads * steps * r * 8) / time / 1e9;
+    }
+    return {
+      fmaGflops: (threads * steps * 8 * 8) / fma / 1e9,
+      copyGBs: (vectors * 32) / copy / 1e9,
+      reuseGflops: rates,
+    };
+  } finally {
+    timer?.dispose();
+    gpu.pool.release(x);
+    gpu.pool.release(y);
+  }
+
+  async function seconds(
+    kernel: KernelName,
+    spec: Readonly<Record<string, number>>,
+    params: Readonly<Record<string, number>> | undefined,
+    n: number,
+  ): Promise<number> {
+    const compiled = await gpu.compile(kernel, { spec, constants: { WG_SIZE: workgroup }, unroll: true });
+    const bindings: Record<string, { buffer: GPUBuffer }> = { x: { buffer: x }, y: { buffer: y } };
+    let uniform: GPUBuffer | undefined;
+    if (params) {
+      const packed = gpu.packParams(compiled, params);
+      uniform = gpu.pool.acquire("roofline params", packed.byteLength, UNIFORM_USAGE);
+      gpu.upload(uniform, packed);
+      bindings["params"] = { buffer: uniform };
+    }
+    const group = gpu.bindGroup(compiled, kernel, bindings);
+    const groups = n / workgroup;
+    const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
+    const across = Math.min(groups, limit);
+    const times: number[] = [];
+    for (let round = 0; round <= rounds; round++) {
+      const encoder = gpu.device.createCommandEncoder();
+      const writes = timer?.writes(0);
+      const pass = encoder.beginComputePass(writes ? { timestampWrites: writes } : {});
+      pass.setPipeline(compiled.pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(across, Math.ceil(groups / across));
+      pass.end();
+      const start = performance.now();
+      gpu.submit([encoder.finish()]);
+      let ms: number;
+      if (timer) ms = (await timer.resolve())[0]! / 1e6;
+      else {
+        await gpu.wait();
+        ms = performance.now() - start;
+      }
+      if (round > 0) times.push(ms);
+    }
+    if (uniform) gpu.pool.release(uniform);
+    return spread(times).median / 1000;
+  }
+}
