@@ -72,3 +72,15 @@ export function layoutKey(layout: Layout): string {
   if (layout.kind === "rows") return "rows";
   return `c${layout.channelAxis}${layout.halo.map(([a, b]) => `:${a},${b}`).join("")}`;
 }
+
+/** Does a value of this shape lie at the same words under both layouts, so that one buffer serves for both? */
+export function sameMemory(shape: Shape, a: Layout, b: Layout): boolean {
+  const [p, q] = [place(shape, a), place(shape, b)];
+  return (
+    p.words === q.words &&
+    p.offset === q.offset &&
+    !hasHalo(a) &&
+    !hasHalo(b) &&
+    shape.every((size, i) => size === 1 || p.strides[i] === q.strides[i])
+  );
+}

@@ -2,7 +2,7 @@ import { GraphError, internal, printable } from "../errors.ts";
 import { opOf } from "../graph/evaluate.ts";
 import type { Node } from "../graph/graph.ts";
 import { realise } from "../kernels/columns/realise.ts";
-import { hasHalo, type Layout, layoutKey, place, rowsLayout, viewOf } from "../kernels/layout.ts";
+import { hasHalo, type Layout, layoutKey, place, rowsLayout, sameMemory, viewOf } from "../kernels/layout.ts";
 import type { Dispatch, Operand, View } from "../kernels/lowering.ts";
 import { findLowering } from "../kernels/ops/index.ts";
 import { copyView } from "../kernels/ops/movement.ts";
@@ -96,6 +96,14 @@ export function lowerProgram(
     const produced = layouts.of(value);
     const key = keyOf(value, layout);
     if (!written.has(key)) {
+      const type = program.types.get(value)!;
+      if (sameMemory(type.shape, produced, layout)) {
+        const source = keyOf(value, produced);
+        declare(value, produced);
+        alias.set(key, alias.get(source) ?? source);
+        written.add(key);
+        return declare(value, layout);
+      }
       const from = declare(value, produced);
       const to = declare(value, layout);
       copyView((dispatch) => emit(step, `${value} to ${layoutKey(layout)}`, dispatch), from, to);
