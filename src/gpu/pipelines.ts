@@ -47,6 +47,12 @@ export interface PipelineCache {
 
 const MOST_PIPELINES = 2048;
 
+/** WGSL extensions that kernels enable, and the device feature that each needs. */
+const extensionFeatures = [
+  ["f16", "shader-f16"],
+  ["subgroups", "subgroups"],
+] as const;
+
 export function createPipelineCache(state: DeviceState): PipelineCache {
   const { device } = state;
   const kernels = new Map<string, Promise<CompiledKernel>>(); // least recently used first
@@ -99,8 +105,11 @@ export function createPipelineCache(state: DeviceState): PipelineCache {
     const size = workgroupSize(source, entry, spec, constants);
     checkWorkgroup(label, size, device.limits);
     const text = specialise(source.code, spec, options.unroll ?? true);
-    if (/^\s*enable\s+[^;]*\bf16\b/m.test(text.code) && !device.features.has("shader-f16")) {
-      throw new GpuError("E_SHADER", `${label} needs the feature shader-f16, which this adapter lacks.`);
+    for (const [extension, feature] of extensionFeatures) {
+      const enables = new RegExp(`^\\s*enable\\s+[^;]*\\b${extension}\\b`, "m");
+      if (enables.test(text.code) && !device.features.has(feature)) {
+        throw new GpuError("E_SHADER", `${label} needs the feature ${feature}, which this adapter lacks.`);
+      }
     }
     const bindings = Object.fromEntries(entryPoint.bindings.map((name) => [name, source.bindings[name]!]));
     const params = Object.values(bindings).some((b) => b.kind === "uniform") ? source.uniform : undefined;

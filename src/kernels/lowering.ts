@@ -67,6 +67,8 @@ export interface LowerContext {
   readonly activation: Activation;
   /** Does a software adapter run it? It has no real workgroup memory. False unless said. */
   readonly software?: boolean;
+  /** Lanes that every subgroup of the adapter has; 0, or left out, where it has none. */
+  readonly subgroup?: number;
   /** Value of input `i` where it is a constant of the compiled graph. */
   constant(i: number): HostTensor | undefined;
   /** Uploads data once, at compile time. f64 and f16 arrays are converted to f32, i64 and small ints to i32. */

@@ -12,6 +12,7 @@ import type { HostTensor } from "../tensor/host-tensor.ts";
 import { rowStrides } from "../tensor/shape.ts";
 import type { Choice } from "./choose.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
+import type { AdapterKind } from "./estimate.ts";
 import type { Layouts } from "./layouts.ts";
 import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
 
@@ -52,7 +53,7 @@ export function lowerProgram(
   layouts: Layouts,
   places: ReadonlyMap<Step, ColumnsPlace>,
   choices: ReadonlyMap<Step, Choice>,
-  software: boolean,
+  { software, subgroup }: Pick<AdapterKind, "software" | "subgroup">,
 ): Lowered {
   const dispatches: LoweredDispatch[] = [];
   const values = new Map<string, Placed>();
@@ -139,6 +140,7 @@ export function lowerProgram(
       outputs,
       activation: step.activation,
       software,
+      subgroup,
       constant: (i) => program.constants.get(node.inputs[i] ?? ""),
       upload,
       scratch,

@@ -67,7 +67,7 @@ async function specialise(
             : chooseStored(place, mode, kind),
     );
   }
-  const lowered = lowerProgram(program, layouts, places, choices, kind.software);
+  const lowered = lowerProgram(program, layouts, places, choices, kind);
   const device = await buildDeviceProgram(gpu, lowered, graph.name);
   const batch = [...shapes.values()][0]?.[0] ?? 1;
   const plan: Plan = {

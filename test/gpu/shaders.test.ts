@@ -16,6 +16,11 @@ function variants(source: ShaderSource, half: boolean): SpecValues[] {
   return [{}, ...single.filter((spec) => half || !Object.values(spec).includes("f16"))];
 }
 
+/** Does the adapter lack a feature that the text enables? */
+const lacks = (features: readonly string[], code: string): boolean =>
+  (/^\s*enable\s+[^;]*\bf16\b/m.test(code) && !features.includes("shader-f16")) ||
+  (/^\s*enable\s+[^;]*\bsubgroups\b/m.test(code) && !features.includes("subgroups"));
+
 gpuTest(
   test,
   "every file compiles without a message, rolled and unrolled, under every marked value",
@@ -26,7 +31,7 @@ gpuTest(
       for (const spec of variants(source, half)) {
         for (const unrolled of source.unrollable > 0 ? [false, true] : [false]) {
           const { code, lines } = specialise(source.code, spec, unrolled);
-          if (/^\s*enable\s+[^;]*f16/m.test(code) && !half) continue;
+          if (lacks(gpu.adapter.features, code)) continue;
           gpu.device.pushErrorScope("validation");
           const module = gpu.device.createShaderModule({ label: name, code });
           const error = await gpu.paced(() => gpu.device.popErrorScope());
@@ -48,7 +53,7 @@ gpuTest(test, "every entry point makes a pipeline with its defaults", async (gpu
   for (const [name, source] of kernels) {
     const needed = Object.entries(source.overrides).filter(([, o]) => o.init === undefined);
     const constants = Object.fromEntries(needed.map(([key]) => [key, 1]));
-    if (/^\s*enable\s+[^;]*f16/m.test(source.code) && !gpu.adapter.features.includes("shader-f16")) continue;
+    if (lacks(gpu.adapter.features, source.code)) continue;
     for (const entry of Object.keys(source.entries)) await gpu.compile(name, { entry, constants });
   }
 });

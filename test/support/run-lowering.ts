@@ -117,6 +117,7 @@ export async function runLowering(
     outputs: outputViews,
     activation: test.activation ?? noActivation,
     software: test.software ?? false,
+    subgroup: gpu.adapter.subgroups?.min ?? 0,
     constant: (i) => (runTime.includes(i) ? undefined : inputs[i]),
     upload(_, data) {
       const words = toWords(data, "a constant");

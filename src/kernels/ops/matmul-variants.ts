@@ -9,6 +9,8 @@ export interface MatmulVariant {
   readonly spec: Readonly<Record<string, number>>;
   /** Rows and columns that one workgroup computes. */
   readonly tile: readonly [number, number];
+  /** Lanes that subgroups must have at least; 0 where it needs none. */
+  readonly subgroup: number;
   applicable(problem: MatmulProblem): boolean;
   /** It has no groups where y is empty. */
   dispatch(problem: MatmulProblem): Dispatch;
@@ -50,6 +52,7 @@ interface Shapes {
 
 const variant = ({ applicable = () => true, ...rest }: Shapes): MatmulVariant => ({
   ...rest,
+  subgroup: 0,
   applicable,
   dispatch(problem) {
     const { rows, columns, a, b, c, y, activation } = problem;
@@ -94,6 +97,19 @@ const vector = (R: number, V: number, workgroup: number): MatmulVariant =>
     applicable: vectors,
   });
 
+/** The same with rows of A passed from lane to lane: where a load that all threads do alike costs as much as any other. */
+const shuffled = (R: number, V: number, workgroup: number): MatmulVariant => ({
+  ...variant({
+    name: `shuffled ${R}x${V} of ${workgroup}`,
+    kernel: "matmul/shuffle",
+    spec: { R, V },
+    tile: [R, V * workgroup * 4],
+    constants: { WG_SIZE: workgroup },
+    applicable: vectors,
+  }),
+  subgroup: 8,
+});
+
 const tiled = (SIDE: number, T: number, K: number): MatmulVariant =>
   variant({
     name: `tiles ${SIDE * T}x${SIDE * T} by ${K}, ${T}x${T} each`,
@@ -113,6 +129,9 @@ export const matmulVariants: readonly MatmulVariant[] = [
   vector(4, 2, 16),
   vector(8, 1, 16),
   vector(8, 2, 8),
+  shuffled(8, 4, 8),
+  shuffled(16, 2, 8),
+  shuffled(32, 1, 8),
   tiled(8, 4, 16),
   tiled(16, 4, 16),
   tiled(16, 8, 8),

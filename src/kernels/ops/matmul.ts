@@ -10,12 +10,23 @@ const leastTileWork = 32;
  * The variant for a problem. A software adapter has no real workgroup memory and wants vec4 loads; a GPU wants tiles as
  * soon as there are enough rows, columns and inner steps to fill them.
  */
-export function chooseMatmul(problem: MatmulProblem, software: boolean): MatmulVariant {
+export function chooseMatmul(problem: MatmulProblem, software: boolean, subgroup = 0): MatmulVariant {
   const named = (name: string): MatmulVariant => matmulVariants.find((v) => v.name === name)!;
   const { rows, columns, inner } = problem;
   const vectors = matmulVariants.find((v) => v.kernel === "matmul/vector")!.applicable(problem);
   const small = Math.min(rows, columns, inner) < leastTileWork;
   if (software || small) {
+    if (vectors && software && subgroup >= 8 && rows >= 8) {
+      // Tiles as large as still leave a workgroup for every core and more.
+      const groups = (r: number, c: number): number => Math.ceil(rows / r) * Math.ceil(columns / c);
+      return named(
+        groups(32, 32) >= 16 && rows >= 32
+          ? "shuffled 32x1 of 8"
+          : rows >= 16
+            ? "shuffled 16x2 of 8"
+            : "shuffled 8x4 of 8",
+      );
+    }
     if (vectors)
       return named(rows === 1 ? "vectors 1x1 of 64" : rows >= 8 ? "vectors 8x1 of 16" : "vectors 4x1 of 16");
     return named(rows < 4 ? "registers 1x1 of 64" : "registers 4x2 of 32");
@@ -32,7 +43,7 @@ const lowering = (op: string, problemOf: (context: LowerContext) => MatmulProble
   lower(context) {
     if (sizeOf(context.outputs[0]!.shape) === 0) return;
     const problem = problemOf(context);
-    context.emit(chooseMatmul(problem, context.software ?? false).dispatch(problem));
+    context.emit(chooseMatmul(problem, context.software ?? false, context.subgroup).dispatch(problem));
   },
 });
 
