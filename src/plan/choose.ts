@@ -55,12 +55,12 @@ export function densityOf(step: ColumnsStep): number {
 
 /**
  * Formats worth considering for a layer: dense always; a sparse one only where it stores less than it skips; rows are only
- * clustered where consecutive ones do not share their zeros already.
+ * clustered or sliced where consecutive ones do not share their zeros already.
  */
 export function formatsFor({ step, problem }: ColumnsPlace, density: number): Format[] {
   if (step.weight.kind === "variable" || density > 0.8 || step.weight.matrix.k === 0) return ["dense"];
   const unstructured = storedDensity(problem, "block4x1", step.weight.matrix) > 1.3 * density;
-  return formats.filter((format) => unstructured || !isClustered(format));
+  return formats.filter((format) => unstructured || !(isClustered(format) || format === "ell"));
 }
 
 export function layerPlan(

@@ -1,5 +1,5 @@
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
-import { type ColumnCut, type ColumnsProblem, stripsOf } from "../kernels/columns/problem.ts";
+import { type ColumnCut, type ColumnsProblem, interleavedOf, stripsOf } from "../kernels/columns/problem.ts";
 import { cutFor, groupsOf, storedDensity } from "../kernels/columns/realise.ts";
 import { type Format, subgroupOf, type Variant, variants } from "../kernels/columns/variants.ts";
 import { productsOf, tilingOf } from "../kernels/columns/winograd.ts";
@@ -76,6 +76,7 @@ export function estimate(
       variant.format === "csr" ? 2 * rates.word + rates.uniformQuad : rates.word + rates.uniformWord;
     return across * down * steps * p.k * density * (entry + rates.fma);
   }
+  if (loop === "ell") return estimateEll(p, variant, cut, density, rates);
   const word = cut.load === "word";
   const floats = word ? 1 : 4;
   const entry =
@@ -95,6 +96,27 @@ function entryCost({ loop, rows }: Variant, rates: Rates): number {
   if (loop === "pair") return rates.uniformWord + rates.uniformQuad * 0.6;
   if (loop === "uniform") return rates.uniformWord + (rows / 4) * rates.uniformQuad;
   return rates.uniformWord + Math.ceil(rows / 8) * rates.word + rows * rates.shuffle;
+}
+
+/** Per chunk the loads of x and an inner loop per slice; per step one weight per lane, and a shuffle and a multiply-add per float. */
+function estimateEll(
+  p: ColumnsProblem,
+  variant: Variant,
+  cut: ColumnCut,
+  density: number,
+  rates: Rates,
+): number {
+  const { channels, chunks, words } = interleavedOf(p, cut.load);
+  const [across, down] = groupsOf(p, variant, cut);
+  const slices = variant.rows / 8;
+  const { columns } = variant;
+  const innerLoop = 40;
+  const chunk = columns * rates.quad + rates.uniformWord + slices * (2 * rates.uniformWord + innerLoop);
+  const step = rates.quad + 4 * columns * (rates.shuffle + rates.fma);
+  const taps = p.k / channels;
+  const copy = p.groups * chunks * words * (rates.quad + 4 * rates.store);
+  const finish = variant.rows * columns * 4 * (rates.store / 8);
+  return across * down * (chunks * taps * chunk + p.k * density * slices * step + finish) + copy;
 }
 
 function copyCost(p: ColumnsProblem, rates: Rates): number {

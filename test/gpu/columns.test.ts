@@ -4,7 +4,13 @@ import { PlanError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { graphBuilder } from "../../src/graph/builder.ts";
 import type { Graph } from "../../src/graph/graph.ts";
-import { findVariant, formats, type Variant, variants } from "../../src/kernels/columns/variants.ts";
+import {
+  findVariant,
+  formats,
+  subgroupOf,
+  type Variant,
+  variants,
+} from "../../src/kernels/columns/variants.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { compile } from "../../src/run/compile.ts";
 import { runReference } from "../../src/run/reference.ts";
@@ -142,6 +148,9 @@ async function runBy(
   }
 }
 
+/** Formats and kernels that ran in some problem. */
+const met = new Set<string>();
+
 for (const [number, problem] of problems.entries()) {
   gpuTest(columns, problem.name, async (gpu) => {
     const expected = runReference(problem.graph, problem.inputs);
@@ -157,13 +166,23 @@ for (const [number, problem] of problems.entries()) {
       ran.push(variant);
     }
     assert.ok(ran.length >= 10, `only ${ran.length} variants ran`);
-    for (const format of formats)
+    for (const format of formats.filter((f) => f !== "ell"))
       assert.ok(
         ran.some((v) => v.format === format),
         `no ${format} kernel ran`,
       );
+    for (const { kernel, format } of ran) met.add(`${format} by ${kernel}`);
   });
 }
+
+gpuTest(columns, "every kernel ran for every format of its own", (gpu) => {
+  const lanes = gpu.adapter.subgroups?.min ?? 0;
+  const here = variants.filter((v) => subgroupOf(v.loop) <= lanes);
+  assert.equal(
+    [...new Set(here.map((v) => `${v.format} by ${v.kernel}`))].filter((name) => !met.has(name)),
+    [],
+  );
+});
 
 const activations: readonly (readonly [string, Attributes])[] = [
   ["Relu", {}],

@@ -21,7 +21,7 @@ export type RowOrder = Uint32Array | undefined;
 
 export const blocksPerGroup = (p: ColumnsProblem, r: number): number => Math.ceil(p.rowsPerGroup / r);
 
-const packed = (arrays: Packed["arrays"], density: number): Packed => ({
+export const packed = (arrays: Packed["arrays"], density: number): Packed => ({
   arrays,
   bytes: Object.values(arrays).reduce((sum, a) => sum + a.byteLength, 0),
   density,

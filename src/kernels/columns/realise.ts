@@ -1,5 +1,6 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
 import { rowClusters } from "./cluster.ts";
+import { ellDensity, interleaves, packEll } from "./ell.ts";
 import {
   blockDensity,
   blocksPerGroup,
@@ -16,6 +17,7 @@ import {
   type ColumnsProblem,
   columnsParams,
   cutColumns,
+  interleavedOf,
   offsetsOf,
   stripsOf,
 } from "./problem.ts";
@@ -64,6 +66,7 @@ export interface Realised {
 export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefined {
   const few = p.groups === 1 && p.out[0] * p.out[1] * p.out[2] * p.batch <= 16;
   if (variant.loop === "vector" && !few) return undefined;
+  if (variant.loop === "ell" && !interleaves(p)) return undefined;
   if (variant.winograd) {
     const tiling = tilingOf(p);
     return tiling && cutColumns(productsOf(p, tiling)).find((cut) => cut.load === variant.load);
@@ -79,6 +82,8 @@ export function groupsOf(
 ): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
   if (variant.loop === "vector") return [Math.ceil(rows / variant.workgroup), cut.columns, 1];
+  if (variant.loop === "ell")
+    return [Math.ceil(cut.columns / variant.columns), p.groups * blocksPerGroup(p, variant.rows), 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
   const down = variant.format === "csr" ? rows : p.groups * blocksPerGroup(p, variant.rows);
   return [across, down, 1];
@@ -87,6 +92,7 @@ export function groupsOf(
 /** The weight in the variant's format. */
 export function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
   if (variant.loop === "vector" && variant.format === "dense") return packTransposed(p, w);
+  if (variant.format === "ell") return packEll(p, w, variant.rows / 8, variant.load);
   const offsets = offsetsOf(p, variant.load);
   if (variant.format === "csr") return packCsr(w, offsets);
   if (variant.format === "dense") return packDense(p, w, variant.rows, offsets);
@@ -97,6 +103,7 @@ export function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): P
 /** Share of values that the format stores. */
 export function storedDensity(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
   if (format === "dense") return 1;
+  if (format === "ell") return interleaves(p) ? ellDensity(p, w) : 1;
   const r = blockRowsOf(format);
   return blockDensity(p, w, r, isClustered(format) ? rowClusters(p, w, r) : undefined);
 }
@@ -111,7 +118,7 @@ export const takesWeight = (variant: Variant, w: ColumnsWeight): boolean =>
 export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: ColumnsWeight): Realised {
   if (variant.winograd) return realiseWinograd(p, tilingOf(p)!, variant, cut, w as WeightMatrix);
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
-  const strips = cut.load === "strips" ? layStrips(p) : undefined;
+  const laid = variant.loop === "ell" ? interleave(p, cut) : cut.load === "strips" ? layStrips(p) : undefined;
   const main: Launch = {
     kernel: variant.kernel,
     spec: variant.spec,
@@ -121,21 +128,24 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
       HAS_RESIDUAL: p.residual ? 1 : 0,
     },
     bindings: {
-      x: strips ? "strips" : "x",
+      ...(variant.loop === "ell" ? { interleaved: "interleaved" } : { x: laid ? "strips" : "x" }),
       bias: "bias",
       // Whatever is bound where there is no residual is not read; it only must not be written by the same dispatch.
-      residual: p.residual ? "residual" : strips ? "bias" : "x",
+      residual: p.residual ? "residual" : laid ? "bias" : "x",
       y: "y",
       rows: "rows" in weights.arrays ? "rows" : "row_ptr" in weights.arrays ? "row_ptr" : "bias",
       ...weights.bindings,
     },
-    params: columnsParams(p, cut, blocksPerGroup(p, variant.rows)),
+    params: {
+      ...columnsParams(p, cut, blocksPerGroup(p, variant.rows)),
+      ...(variant.loop === "ell" && interleavedParams(p, cut)),
+    },
     groups: groupsOf(p, variant, cut),
   };
   return {
     arrays: weights.arrays,
-    scratch: { ...weights.scratch, ...strips?.scratch },
-    launches: [...weights.launches, ...(strips?.launches ?? []), main],
+    scratch: { ...weights.scratch, ...laid?.scratch },
+    launches: [...weights.launches, ...(laid?.launches ?? []), main],
     bytes: weights.bytes,
     density: weights.density,
   };
@@ -209,6 +219,41 @@ function layStrips(p: ColumnsProblem): Pick<Realised, "scratch" | "launches"> {
           strip: s.step,
         },
         groups: Math.ceil((s.channels * s.words) / copySize),
+      },
+    ],
+  };
+}
+
+/** Chunks take the place of entries, and x starts at its first tap. */
+function interleavedParams(p: ColumnsProblem, cut: ColumnCut): Readonly<Record<string, number>> {
+  const { chunks, channels, words } = interleavedOf(p, cut.load);
+  return { k: (chunks * p.k) / channels, x_base: 0, x_group: chunks * words };
+}
+
+function interleave(p: ColumnsProblem, cut: ColumnCut): Pick<Realised, "scratch" | "launches"> {
+  const strips = cut.load === "strips";
+  const { channels, chunks, words } = interleavedOf(p, cut.load);
+  const elements = p.groups * chunks * words * 8;
+  const u = strips ? 1 : 4;
+  return {
+    scratch: { interleaved: elements * 4 },
+    launches: [
+      {
+        kernel: strips ? "conv/interleave-strips" : "conv/interleave",
+        spec: {},
+        constants: { WG_SIZE: copySize },
+        bindings: { x: "x", interleaved: "interleaved" },
+        params: {
+          channels,
+          chunks,
+          groups: p.groups,
+          words,
+          x_base: p.xBase / u,
+          x_channel: p.xChannel / u,
+          x_group: p.xGroup / u,
+          strip: strips ? stripsOf(p).step : 0,
+        },
+        groups: Math.ceil(elements / copySize),
       },
     ],
   };

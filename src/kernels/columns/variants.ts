@@ -4,7 +4,7 @@ import type { Load } from "./problem.ts";
 /**
  * How a weight lies in memory. `block8x1`: eight consecutive output channels share a column. `rows8x1`: eight output channels
  * with like patterns do, wherever they are, so that an unstructured mask runs in blocks; the zeros that a row gets from its
- * seven neighbours are stored.
+ * seven neighbours are stored. `ell`: sliced ELL, eight rows by eight channels at a time.
  */
 export type Format =
   | "dense"
@@ -15,7 +15,8 @@ export type Format =
   | "block16x1"
   | "rows4x1"
   | "rows8x1"
-  | "rows16x1";
+  | "rows16x1"
+  | "ell";
 
 export const formats: readonly Format[] = [
   "dense",
@@ -27,17 +28,18 @@ export const formats: readonly Format[] = [
   "rows4x1",
   "rows8x1",
   "rows16x1",
+  "ell",
 ];
 
-/** Rows of a block format; 1 for csr, 0 for dense. */
+/** Rows of a block format; 1 where every row has its own columns, 0 for dense. */
 export const blockRowsOf = (format: Format): number =>
-  format === "dense" ? 0 : format === "csr" ? 1 : Number(/\d+/.exec(format)![0]);
+  format === "dense" ? 0 : format === "csr" || format === "ell" ? 1 : Number(/\d+/.exec(format)![0]);
 
 /** Do the blocks of the format take rows from anywhere? */
 export const isClustered = (format: Format): boolean => format.startsWith("rows");
 
 /** The loop that multiplies: what a load of weights costs, and how a group of threads shares it. */
-export type Loop = "uniform" | "shuffle" | "csr" | "pair" | "vector";
+export type Loop = "uniform" | "shuffle" | "csr" | "pair" | "vector" | "ell";
 
 /** One way to run a columns problem: kernels with their constants, for one format. Plain data; the list drives tests, bench and plan. */
 export interface Variant {
@@ -59,11 +61,11 @@ export interface Variant {
 }
 
 /** Lanes that a subgroup must have for a loop; 0 where it needs no subgroups. */
-export const subgroupOf = (loop: Loop): number => (loop === "shuffle" ? 8 : 0);
+export const subgroupOf = (loop: Loop): number => (loop === "shuffle" || loop === "ell" ? 8 : 0);
 
 const suffix: Readonly<Record<Load, string>> = { word: "-scalar", quad: "", strips: "-strips" };
 
-type Gather = Exclude<Loop, "vector">;
+type Gather = Exclude<Loop, "vector" | "ell">;
 
 const kernels: Readonly<Record<Gather, string>> = {
   uniform: "gather-block",
@@ -121,6 +123,24 @@ function vector(format: "dense" | "csr", workgroup: number): Variant {
     winograd: false,
   };
 }
+
+/** Slices of 8 rows, all of them on the same columns of x. */
+const ell = (load: "quad" | "strips", slices: number, columns: number): Variant => {
+  const kernel = `conv/shuffle-ell${suffix[load]}` as KernelName;
+  return {
+    name: `${kernel.slice(5)}/r${8 * slices}v${columns}`,
+    format: "ell",
+    loop: "ell",
+    kernel,
+    load,
+    rows: 8 * slices,
+    columns,
+    workgroup: 8,
+    spec: { RG: slices, V: columns },
+    constants: {},
+    winograd: false,
+  };
+};
 
 const winograd = (inner: Variant): Variant => ({ ...inner, name: `winograd-${inner.name}`, winograd: true });
 
@@ -182,6 +202,9 @@ export const variants: readonly Variant[] = [
         ...tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, "strips", r, v, w)),
       ]),
     ]),
+  ),
+  ...(["quad", "strips"] as const).flatMap((load) =>
+    [1, 2, 4, 8].flatMap((slices) => [4, 8].map((v) => ell(load, slices, v))),
   ),
   ...sizes.flatMap((w) => [vector("dense", w), vector("csr", w)]),
 ];
