@@ -7,6 +7,8 @@ const suites: Readonly<Record<string, () => Promise<Command>>> = {
   kernels: async () => (await import("./kernels/command.ts")).kernelsCommand(),
   crossover: async () => (await import("./kernels/command.ts")).crossoverCommand(),
   dlmc: async () => (await import("./kernels/dlmc-command.ts")).dlmcCommand(),
+  models: async () => (await import("./models/command.ts")).modelsCommand(),
+  diff: async () => (await import("./diff.ts")).diffCommand(),
   peers: async () => (await import("./peers/command.ts")).peersCommand(),
 };
 

@@ -1,0 +1,111 @@
+import { Command } from "commander";
+import { oneOf, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
+import { startProgress } from "../../src/cli/progress.ts";
+import { UsageError } from "../../src/errors.ts";
+import { environmentLine } from "../../src/report/environment.ts";
+import { count } from "../../src/report/format.ts";
+import { textTable } from "../../src/report/table.ts";
+import { label, type ModelsOptions, type ModelsResult, modelCases, runModels } from "./models.ts";
+
+interface Options {
+  readonly quick?: boolean;
+  readonly full?: boolean;
+  readonly model?: readonly string[];
+  readonly sparsity?: readonly number[];
+  readonly json?: string;
+  readonly seed: number;
+  readonly adapter: ModelsOptions["adapter"];
+  readonly quiet?: boolean;
+}
+
+const names = modelCases.map((c) => c.arch);
+
+const collectModel = (name: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  oneOf("--model", names)(name),
+];
+
+function collectSparsity(text: string, before: readonly number[] = []): readonly number[] {
+  const value = Number(text);
+  if (!(value > 0 && value < 1))
+    throw new UsageError(`--sparsity is ${text}; it is a share between 0 and 1, as in 0.9.`);
+  return [...before, value];
+}
+
+const help = `
+Without --full: ${names.slice(0, 3).join(", ")} at 90 %. --full: also ${names.slice(3).join(", ")}, at 50, 70, 80, 90 and 95 %.
+Every layer is pruned to the same share, by magnitude, with seeded weights: time is measured here, accuracy by \`secateur compare\`.`;
+
+/** `npm run bench -- models …` */
+export const modelsCommand = (): Command =>
+  new Command("models")
+    .description(
+      "whole nets, dense and pruned in every granularity, planned by measurement and timed in turn",
+    )
+    .option("--quick", "one small net and few rounds: a check that all works, not a measurement")
+    .option("--full", "all nets and sparsities")
+    .option("--model <name>", `only this net (${names.join(", ")}); may be repeated`, collectModel)
+    .option("--sparsity <s>", "only this share removed; may be repeated", collectSparsity)
+    .option("--json <file>", "also write the result as JSON")
+    .option("--seed <n>", "seed of weights and images", wholeNumber("--seed"), 1)
+    .option(
+      "--adapter <kind>",
+      "any, hardware or software",
+      oneOf("--adapter", ["any", "hardware", "software"]),
+      "any",
+    )
+    .option("--quiet", "no progress and no table, only errors")
+    .addHelpText("after", help)
+    .allowExcessArguments(false)
+    .action(async (options: Options) => {
+      if (options.quick && options.full) throw new UsageError("--quick and --full exclude each other.");
+      const progress = startProgress(options);
+      try {
+        const usual = options.quick ? ["vgg16"] : options.full ? names : names.slice(0, 3);
+        const result = await runModels({
+          models: options.model ?? usual,
+          sparsities: options.sparsity ?? (options.full ? [0.5, 0.7, 0.8, 0.9, 0.95] : [0.9]),
+          seed: options.seed,
+          adapter: options.adapter,
+          quick: options.quick ?? false,
+          onProgress: progress.update,
+        });
+        progress.stop();
+        writeJson(options, result);
+        print(options, table(result));
+      } finally {
+        progress.stop();
+      }
+    });
+
+function table({ environment, rows }: ModelsResult): string {
+  const head = [
+    "model",
+    "batch",
+    "pruned",
+    "ms",
+    "speed-up",
+    "non-zeros",
+    "MACs",
+    "layers by format",
+    "ms to start",
+  ];
+  const text = textTable(
+    head,
+    rows.map((r) => [
+      r.model,
+      String(r.batch),
+      label(r),
+      `${r.ms.median.toFixed(1)} (${r.ms.p10.toFixed(1)}-${r.ms.p90.toFixed(1)})`,
+      `${r.speedup.median.toFixed(2)} (${r.speedup.p10.toFixed(2)}-${r.speedup.p90.toFixed(2)})x`,
+      count(r.nonzeros),
+      count(r.macs),
+      Object.entries(r.formats)
+        .sort((a, b) => b[1] - a[1])
+        .map(([format, n]) => `${n} ${format}`)
+        .join(", "),
+      r.cpuMs.toFixed(2),
+    ]),
+  );
+  return `${environmentLine(environment)}\n\n${text}`;
+}

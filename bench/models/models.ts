@@ -1,0 +1,213 @@
+import { openGpuInNode } from "../../src/gpu/dawn.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import { inspectGraph } from "../../src/graph/statistics.ts";
+import { buildNet } from "../../src/nets/build-net.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { type Spread, spread } from "../../src/plan/stats.ts";
+import { prune } from "../../src/prune/prune.ts";
+import { type Environment, environment } from "../../src/report/environment.ts";
+import { nodeHost } from "../../src/report/host.ts";
+import { compile } from "../../src/run/compile.ts";
+import { runReference } from "../../src/run/reference.ts";
+import type { Session } from "../../src/run/session.ts";
+import { compareOutputs } from "../../src/run/verify.ts";
+import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
+import { seeded } from "../../src/tensor/random.ts";
+
+export interface ModelCase {
+  readonly arch: string;
+  readonly batch: number;
+  /** Pixels per side. */
+  readonly size: number;
+}
+
+/** The nets of the suite (He et al. 2015; Howard et al. 2017; Simonyan and Zisserman 2014 for CIFAR). */
+export const modelCases: readonly ModelCase[] = [
+  { arch: "resnet56", batch: 32, size: 32 },
+  { arch: "resnet50", batch: 8, size: 224 },
+  { arch: "mobilenetv1", batch: 8, size: 224 },
+  { arch: "vgg16", batch: 8, size: 32 },
+];
+
+export const granularities = ["element", "block8x1", "filter"] as const;
+export type Granularity = (typeof granularities)[number];
+
+export interface ModelsOptions {
+  readonly models: readonly string[];
+  readonly sparsities: readonly number[];
+  readonly seed: number;
+  readonly adapter: "any" | "hardware" | "software";
+  readonly quick: boolean;
+  readonly onProgress?: (message: string, done?: number, total?: number) => void;
+}
+
+export interface ModelRow {
+  readonly model: string;
+  readonly batch: number;
+  readonly granularity: Granularity | "dense";
+  readonly sparsity: number;
+  readonly nonzeros: number;
+  /** Of one image, as if dense. */
+  readonly macs: number;
+  readonly ms: Spread;
+  /** Dense time over this one's, round by round. */
+  readonly speedup: Spread;
+  /** Of every layer's format in the measured plan. */
+  readonly formats: Readonly<Record<string, number>>;
+  /** Largest relative difference from double precision on one image. */
+  readonly maxError: number;
+  /** Milliseconds of JavaScript to start one run. */
+  readonly cpuMs: number;
+}
+
+export interface ModelsResult {
+  readonly environment: Environment;
+  readonly rows: readonly ModelRow[];
+  readonly summary: {
+    readonly models: Readonly<Record<string, Readonly<Record<string, Partial<Record<Granularity, number>>>>>>;
+  };
+}
+
+/** A minute per row, or until the spread is under 5 %, whichever comes first; never fewer rounds than this. */
+const rowMs = 60_000;
+const narrow = 0.05;
+const leastRounds = 7;
+
+/**
+ * Every net, dense and pruned by magnitude to the same share in every layer, planned by measurement, checked on one image and
+ * timed in turn with its dense self. Seeded weights: what is measured here is time; accuracy is `compare`'s business.
+ */
+export async function runModels(options: ModelsOptions): Promise<ModelsResult> {
+  const gpu = await openGpuInNode({ adapter: options.adapter });
+  try {
+    const rows: ModelRow[] = [];
+    const cases = modelCases.filter((c) => options.models.includes(c.arch));
+    for (const c of cases) rows.push(...(await measureNet(gpu, c, options)));
+    return { environment: environment(gpu.adapter, nodeHost()), rows, summary: { models: summarise(rows) } };
+  } finally {
+    gpu.dispose();
+  }
+}
+
+interface Entrant {
+  readonly granularity: ModelRow["granularity"];
+  readonly sparsity: number;
+  readonly graph: Graph;
+}
+
+async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promise<ModelRow[]> {
+  const dense = buildNet(c.arch, { seed: options.seed });
+  const entrants: Entrant[] = [{ granularity: "dense", sparsity: 0, graph: dense }];
+  for (const granularity of granularities) {
+    for (const sparsity of options.sparsities) {
+      const { graph } = await prune(dense, { method: "magnitude", granularity, sparsity, scope: "layer" });
+      entrants.push({ granularity, sparsity, graph });
+    }
+  }
+  const random = seeded(options.seed);
+  const shape = [c.batch, 3, c.size, c.size];
+  const images = tensor(
+    Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => random.normal()),
+    shape,
+  );
+  const sessions: { entrant: Entrant; session: Session; maxError: number; cpuMs: number }[] = [];
+  try {
+    for (const [i, entrant] of entrants.entries()) {
+      options.onProgress?.(`${c.arch} ${label(entrant)}: planning`, i, entrants.length);
+      const session = await compile(gpu, entrant.graph, { plan: "measured", batch: c.batch });
+      const maxError = await check(session, entrant.graph, images);
+      sessions.push({ entrant, session, maxError, cpuMs: await startingMs(session, images) });
+    }
+    const times = await timeInTurn(
+      sessions.map((s) => s.session),
+      options,
+      c.arch,
+    );
+    return sessions.map(({ entrant, session, maxError, cpuMs }, i): ModelRow => {
+      const { nonzeros, macs } = inspectGraph(entrant.graph);
+      return {
+        model: c.arch,
+        batch: c.batch,
+        granularity: entrant.granularity,
+        sparsity: entrant.sparsity,
+        nonzeros,
+        macs,
+        ms: spread(times[i]!),
+        speedup: spread(times[i]!.map((ms, round) => times[0]![round]! / ms)),
+        formats: countFormats(session.plan),
+        maxError,
+        cpuMs,
+      };
+    });
+  } finally {
+    for (const { session } of sessions) session.dispose();
+  }
+}
+
+export const label = ({ granularity, sparsity }: Pick<Entrant, "granularity" | "sparsity">): string =>
+  granularity === "dense" ? "dense" : `${granularity} ${(100 * sparsity).toFixed(0)} %`;
+
+function countFormats(plan: Plan): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { format } of plan.layers) counts[format] = (counts[format] ?? 0) + 1;
+  return counts;
+}
+
+/** Compares the first image's outputs with the double-precision reference; throws E_VERIFY beyond 1e-3. */
+async function check(session: Session, graph: Graph, images: HostTensor): Promise<number> {
+  const input = session.inputs[0]!.name;
+  const output = session.outputs[0]!.name;
+  const all = (await session.run({ [input]: images }))[output]!;
+  const first = (t: HostTensor): HostTensor =>
+    tensor((t.data as Float32Array).slice(0, t.data.length / t.shape[0]!), [1, ...t.shape.slice(1)]);
+  const expected = runReference(graph, { [input]: first(images) });
+  return compareOutputs({ [output]: first(all) }, { [output]: expected[output]! }, 1e-3).outputs[0]!
+    .maxRelative;
+}
+
+/** Milliseconds from the call of `step` to its return, before the GPU is waited for: the median of a few. */
+async function startingMs(session: Session, images: HostTensor): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const start = performance.now();
+    const running = session.run({ [session.inputs[0]!.name]: images });
+    times.push(performance.now() - start);
+    await running;
+  }
+  return spread(times).median;
+}
+
+async function timeInTurn(
+  sessions: readonly Session[],
+  options: ModelsOptions,
+  name: string,
+): Promise<number[][]> {
+  const times = sessions.map((): number[] => []);
+  const started = performance.now();
+  const budget = options.quick ? 0 : rowMs * sessions.length;
+  const least = options.quick ? 3 : leastRounds;
+  for (const session of sessions) await session.time();
+  for (let round = 0; ; round++) {
+    const enough = times.every((list) => list.length >= least);
+    if (enough && (performance.now() - started > budget || times.every(isNarrow))) return times;
+    options.onProgress?.(`${name}: timing, round ${round + 1}`);
+    for (const [i, session] of sessions.entries()) times[i]!.push(await session.time());
+  }
+}
+
+function isNarrow(times: readonly number[]): boolean {
+  const { median, p10, p90 } = spread(times);
+  return (p90 - p10) / median < narrow;
+}
+
+function summarise(rows: readonly ModelRow[]): ModelsResult["summary"]["models"] {
+  const models: Record<string, Record<string, Partial<Record<Granularity, number>>>> = {};
+  for (const { model, granularity, sparsity, speedup } of rows) {
+    if (granularity === "dense") continue;
+    models[model] ??= {};
+    const bySparsity = models[model]!;
+    bySparsity[sparsity] = { ...bySparsity[sparsity], [granularity]: speedup.median };
+  }
+  return models;
+}

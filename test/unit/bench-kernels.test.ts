@@ -1,0 +1,134 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { differences } from "../../bench/diff.ts";
+import { parsePattern, randomPattern, weightOf } from "../../bench/kernels/patterns.ts";
+import { breakEven, impossible, type KernelRow, summarise } from "../../bench/kernels/result.ts";
+import { placeOf } from "../../bench/kernels/shapes.ts";
+import { InputError } from "../../src/errors.ts";
+import { clusterRows } from "../../src/kernels/columns/cluster.ts";
+import { packBlocks } from "../../src/kernels/columns/pack.ts";
+
+const test = suite("the kernel benchmarks");
+
+const flat = (v: number) => ({ median: v, p10: v, p90: v, samples: 3 });
+const row = (
+  kind: KernelRow["kind"],
+  batch: number,
+  sparsity: number,
+  direct: number,
+  best = direct,
+): KernelRow => ({
+  op: "conv",
+  shape: "s",
+  batch,
+  kind,
+  sparsity,
+  kernel: "k",
+  stored: 1 - sparsity,
+  ms: flat(1 / direct),
+  vsDirect: flat(direct),
+  vsBest: flat(best),
+  usefulGflops: 1,
+  denseEquivalentGflops: 1,
+  roofline: 0.1,
+});
+
+test("means are geometric and by batch and sparsity", () => {
+  const rows = [
+    row("csr", 1, 0.9, 2, 1),
+    row("csr", 1, 0.9, 8, 4),
+    row("csr", 8, 0.9, 3),
+    row("block8x1", 8, 0.5, 1.5),
+  ];
+  const s = summarise(rows);
+  assert.is(s.csr.batch1["0.9"], 4);
+  assert.is(s.csrVsBest.batch1["0.9"], 2);
+  assert.ok(Math.abs(s.csr.batch8["0.9"]! - 3) < 1e-12);
+  assert.equal(s.csr.batch8["0.5"], undefined);
+});
+
+test("break-even lies where the time passes that of dense", () => {
+  // Times 2 and 0.5 of dense at 70 and 90 %: it is 1 after two thirds of the way.
+  const rows = [row("csr", 1, 0.7, 0.5), row("csr", 1, 0.9, 2)];
+  assert.ok(Math.abs(breakEven(rows, "csr")! - (0.7 + (2 / 3) * 0.2)) < 1e-9);
+  assert.is(breakEven([row("csr", 1, 0.7, 0.5), row("csr", 1, 0.9, 0.9)], "csr"), null);
+});
+
+test("a block ratio above what its zeros allow is found", () => {
+  assert.is(impossible([row("block8x1", 1, 0.9, 9.9), row("csr", 1, 0.9, 30)]).length, 0);
+  assert.is(impossible([row("block8x1", 1, 0.9, 10.1)]).length, 1);
+});
+
+test("random patterns remove exactly the share, whole blocks at a time", () => {
+  const values = new Float32Array(10 * 6).fill(1);
+  const w = { rows: 10, k: 6, values };
+  const elements = randomPattern(w, 0.5, 1, 1);
+  assert.is(elements.values.filter((v) => v === 0).length, 30);
+  const blocks = randomPattern(w, 0.5, 4, 1);
+  let empty = 0;
+  for (let b = 0; b < 3; b++) {
+    for (let k = 0; k < 6; k++) {
+      const rows = [0, 1, 2, 3].map((i) => b * 4 + i).filter((r) => r < 10);
+      const zeros = rows.filter((r) => blocks.values[r * 6 + k] === 0).length;
+      assert.ok(zeros === 0 || zeros === rows.length);
+      if (zeros > 0) empty++;
+    }
+  }
+  assert.is(empty, 9);
+  assert.is(values[0], 1, "the original is left alone");
+});
+
+test("matrices of the collection are read, and broken ones refused", () => {
+  const p = parsePattern("x/layer.smtx", Buffer.from("2, 3, 3\n0 2 3\n0 2 1\n"));
+  assert.is(p.layer, "layer");
+  const w = weightOf(p);
+  assert.equal(
+    [...w.values].map((v) => v !== 0),
+    [true, false, true, false, true, false],
+  );
+  for (const text of [
+    "",
+    "2, 3\n",
+    "2, 3, 3\n0 2\n0 2 1\n",
+    "2, 3, 3\n0 3 2\n0 2 1\n",
+    "2, 3, 3\n0 2 3\n0 2 3\n",
+  ])
+    assert.throws(
+      () => parsePattern("bad.smtx", Buffer.from(text)),
+      (e: unknown) => e instanceof InputError,
+    );
+});
+
+test("rows with like patterns share a block", () => {
+  // Rows alternate between two patterns; blocks of consecutive rows store both, clustered ones one.
+  const p = placeOf({ rows: 8, channels: 8, kernel: 1, size: 2 }, 4).problem;
+  const values = Float32Array.from({ length: 64 }, (_, i) =>
+    Math.floor(i / 8) % 2 === (i % 8 < 4 ? 0 : 1) ? 1 : 0,
+  );
+  const w = { rows: 8, k: 8, values };
+  const order = clusterRows(p, w, 4);
+  assert.equal([...order].sort(), [0, 1, 2, 3, 4, 5, 6, 7]);
+  assert.is(packBlocks(p, w, 4, p.taps, undefined).density, 1);
+  assert.is(packBlocks(p, w, 4, p.taps, order).density, 0.5);
+});
+
+test("two result files: slower only beyond the allowance and both spreads", () => {
+  const file = (median: number, p10: number, p90: number) => ({
+    environment: { key: "a", adapter: "a", software: true },
+    rows: [{ shape: "s", batch: 1, kind: "csr", vsDirect: { median, p10, p90, samples: 5 } }],
+  });
+  assert.is(differences(file(2, 1.9, 2.1), file(1.7, 1.6, 1.8), 0.1)[0]!.worse, true);
+  assert.is(differences(file(2, 1.9, 2.1), file(1.7, 1.6, 1.95), 0.1)[0]!.worse, false);
+  assert.is(differences(file(2, 1.99, 2.1), file(1.9, 1.85, 1.95), 0.1)[0]!.worse, false);
+  assert.throws(
+    () =>
+      differences(
+        file(2, 2, 2),
+        { ...file(2, 2, 2), environment: { key: "b", adapter: "b", software: true } },
+        0.1,
+      ),
+    (e: unknown) => e instanceof InputError,
+  );
+});
+
+test.run();
