@@ -1,4 +1,5 @@
 import type { CompareRow, Comparison } from "./compare.ts";
+import { conventionNotes } from "./counts.ts";
 import { environmentLine } from "./environment.ts";
 import { bytes, count, percent } from "./format.ts";
 import { textTable } from "./table.ts";
@@ -22,6 +23,10 @@ export function comparisonRows({ rows, batch }: Comparison): { head: string[]; r
     "speed-up",
     "MACs",
     "parameters",
+    ...(rows[0]?.counts ?? []).flatMap(({ convention }) => [
+      `${convention} MACs`,
+      `${convention} parameters`,
+    ]),
     "non-zeros",
     "bytes",
     "plan",
@@ -33,6 +38,7 @@ export function comparisonRows({ rows, batch }: Comparison): { head: string[]; r
     `${range(r.speedup, 2)}x`,
     count(r.macs),
     count(r.parameters),
+    ...r.counts.flatMap(({ macs, parameters }) => [count(macs), count(parameters)]),
     count(r.nonzeros),
     bytes(r.bytes),
     planSummary(r),
@@ -49,6 +55,8 @@ export function comparisonNotes(result: Comparison): string[] {
     `Median (10th-90th percentile) of ${result.rounds} interleaved rounds; speed-up is the first model's time over this one's, round by round.`,
     `Accuracy on ${rows[0]?.images ?? 0} images; every model checked against the double-precision reference (largest relative error ${worst}).`,
   ];
+  for (const { convention } of rows[0]?.counts ?? [])
+    notes.push(`${convention}: ${conventionNotes[convention]}.`);
   const slower = rows.filter((r) => r.speedup.p90 < 1).map((r) => r.name);
   if (slower.length > 0)
     notes.push(`Slower than the first model: ${slower.join(", ")}. Pruning does not pay there.`);
