@@ -19,12 +19,23 @@ function smallSide(name: string): number {
   return /^(resnet|densenet|googlenet)/.test(name) ? 8 : arch.input[1];
 }
 
+export interface RandomNetOptions {
+  readonly seed?: number;
+  /** Height and width of the image. */
+  readonly side?: number;
+  /** Divides the output channels of every convolution and hidden linear layer. */
+  readonly narrow?: number;
+  /** Share of the BatchNormalization scales that are zero. */
+  readonly flat?: number;
+}
+
 /**
  * A built-in net with random weights, BatchNormalization statistics and shifts included, that keep activations near 1. Nets that
  * end in a global average get small images: what belongs together does not depend on the size, and the reference is slow.
  */
-export function randomNet(name: string, seed = name.length + 17, side = smallSide(name)): Graph {
-  const graph = buildNet(name, { init: "zeros" });
+export function randomNet(name: string, options: RandomNetOptions = {}): Graph {
+  const { seed = name.length + 17, side = smallSide(name), narrow = 1, flat = 0 } = options;
+  const graph = buildNet(name, { init: "zeros", ...(narrow > 1 && { widths: narrowed(name, narrow) }) });
   const next = stream(seed);
   const weights = new Map<string, HostTensor>();
   for (const [key, w] of graph.weights) {
@@ -37,12 +48,25 @@ export function randomNet(name: string, seed = name.length + 17, side = smallSid
     for (let i = 0; i < data.length; i++) {
       const u = next();
       if (w.shape.length > 1) data[i] = (2 * u - 1) * Math.sqrt(6 / fan);
-      else data[i] = key.endsWith("running_var") || key.endsWith(".weight") ? 0.5 + u : u - 0.5;
+      else if (key.endsWith(".weight")) data[i] = u < flat ? 0 : 0.5 + u;
+      else data[i] = key.endsWith("running_var") ? 0.5 + u : u - 0.5;
     }
     weights.set(key, { ...w, data });
   }
   const [channels] = findArch(name)!.input;
   return { ...graph, inputs: [{ ...graph.inputs[0]!, shape: [null, channels, side, side] }], weights };
+}
+
+function narrowed(name: string, by: number): Map<string, number> {
+  const graph = buildNet(name, { init: "zeros" });
+  const widths = new Map<string, number>();
+  for (const node of graph.nodes) {
+    if ((node.op !== "Conv" && node.op !== "Gemm") || node.outputs[0] === "logits") continue;
+    const depthwise = node.op === "Conv" && node.attributes.get("group") !== 1;
+    const out = graph.weights.get(node.inputs[1]!)!.shape[0]!;
+    if (!depthwise) widths.set(node.name, Math.max(2, Math.round(out / by)));
+  }
+  return widths;
 }
 
 /** A seeded batch for the net's only input, uniform in [-1, 1). */
