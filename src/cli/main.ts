@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { SecateurError, UsageError } from "../errors.ts";
 import { version } from "../version.ts";
 import { benchCommand } from "./commands/bench.ts";
+import { compactCommand } from "./commands/compact.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
@@ -15,6 +16,7 @@ const commands = [
   doctorCommand,
   inspectCommand,
   pruneCommand,
+  compactCommand,
   runCommand,
   trainCommand,
   evalCommand,

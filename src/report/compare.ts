@@ -47,6 +47,8 @@ export interface CompareRow {
   readonly plan: readonly { readonly layer: string; readonly format: Format; readonly kernel: string }[];
   /** Largest relative difference from the double-precision reference on the check batch. */
   readonly maxError: number;
+  /** Channels that compiling found dead and left out; the counts above are of the model as it was given. */
+  readonly deadChannels: number;
 }
 
 export interface Comparison {
@@ -119,6 +121,7 @@ export async function compareModels(
         bytes: session.memory().constants,
         plan: session.plan.layers.map(({ layer, format, kernel }) => ({ layer, format, kernel })),
         maxError,
+        deadChannels: session.deadChannels,
       });
     }
     const times = await race(sessions, rounds, (round) =>

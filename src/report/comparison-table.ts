@@ -55,6 +55,11 @@ export function comparisonNotes(result: Comparison): string[] {
     `Median (10th-90th percentile) of ${result.rounds} interleaved rounds; speed-up is the first model's time over this one's, round by round.`,
     `Accuracy on ${rows[0]?.images ?? 0} images; every model checked against the double-precision reference (largest relative error ${worst}).`,
   ];
+  const dead = rows.filter((r) => r.deadChannels > 0).map((r) => `${count(r.deadChannels)} of ${r.name}`);
+  if (dead.length > 0)
+    notes.push(
+      `Dead channels that no run computes, left out by compiling though counted above: ${dead.join(", ")}.`,
+    );
   for (const { convention } of rows[0]?.counts ?? [])
     notes.push(`${convention}: ${conventionNotes[convention]}.`);
   const slower = rows.filter((r) => r.speedup.p90 < 1).map((r) => r.name);
