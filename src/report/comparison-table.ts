@@ -1,7 +1,7 @@
 import type { CompareRow, Comparison } from "./compare.ts";
 import { conventionNotes } from "./counts.ts";
 import { environmentLine } from "./environment.ts";
-import { bytes, count, percent } from "./format.ts";
+import { bytes, count, percentOf } from "./format.ts";
 import { textTable } from "./table.ts";
 
 const range = (ms: { median: number; p10: number; p90: number }, digits: number): string =>
@@ -33,7 +33,7 @@ export function comparisonRows({ rows, batch }: Comparison): { head: string[]; r
   ];
   const body = rows.map((r) => [
     r.name,
-    percent(r.top1),
+    percentOf(r.top1, r.images),
     range(r.ms, r.ms.median < 10 ? 2 : 1),
     `${range(r.speedup, 2)}x`,
     count(r.macs),
