@@ -38,10 +38,18 @@ export { compact } from "./prune/compact.ts";
 // --- Graph -> smaller or sparser Graph
 export { describeGroups } from "./prune/groups.ts";
 export { type PruneOptions, prune } from "./prune/prune.ts";
+export {
+  type PublishedRates,
+  type PublishedShares,
+  publishedRates,
+  publishedShares,
+  publishedWidths,
+} from "./prune/published.ts";
 export { type PruneRecord, parseRecord } from "./prune/record.ts";
 export { replay } from "./prune/replay.ts";
 // --- Session -> report
 export { type Comparison, compareModels } from "./report/compare.ts";
+export { type CountConvention, type Counts, countBy } from "./report/counts.ts";
 export { compile } from "./run/compile.ts";
 export { type Evaluation, evaluate } from "./run/evaluate.ts";
 export type { CompileOptions } from "./run/options.ts";

@@ -101,6 +101,11 @@ export const oneOf =
     return text as T;
   };
 
+/** A parser for an option that may be given several times; commander hands over what came before. */
+export const several =
+  <T>(parse: (text: string) => T) =>
+  (text: string, previous: readonly T[]): T[] => [...previous, parse(text)];
+
 const planModes = ["measured", "estimated", "dense", "csr", "block"] as const;
 
 /** The plan option of a command: a mode, or a plan read from a file. */

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { SecateurError, UsageError } from "../errors.ts";
 import { version } from "../version.ts";
 import { benchCommand } from "./commands/bench.ts";
+import { compactCommand } from "./commands/compact.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
@@ -15,6 +16,7 @@ const commands = [
   doctorCommand,
   inspectCommand,
   pruneCommand,
+  compactCommand,
   runCommand,
   trainCommand,
   evalCommand,
@@ -24,8 +26,8 @@ const commands = [
 
 const help = `
 MODEL is file.onnx, a file.safetensors written by secateur, ARCH:weights.safetensors, or ARCH (seeded weights).
-ARCH  is lenet300 lenet5 vgg16 resnet20 resnet32 resnet44 resnet56 resnet110 resnet18 resnet50 mobilenetv1
-      mobilenetv2 or glyphnet (trained weights included).
+ARCH  is lenet300 lenet5 vgg16 resnet20 resnet32 resnet44 resnet56 resnet110 densenet40 googlenet resnet18 resnet50
+      mobilenetv1 mobilenetv2 or glyphnet (trained weights included).
 DATA  is mnist:DIR, cifar10:FILE (several: cifar10:A,B), digits:FILE, or glyphs (generated, needs no files).
 
 Start here:

@@ -22,6 +22,9 @@ export interface LayerStatistics {
 export interface GraphStatistics {
   /** Learned values: weights, biases, BatchNormalization's scale and shift; not its running statistics. */
   readonly parameters: number;
+  /** Those of them that multiply inputs in convolutions and matrix products, and the biases added to the products. */
+  readonly weights: number;
+  readonly biases: number;
   /** Parameters that are not zero; a stored zero counts as sparse, with or without a mask. */
   readonly nonzeros: number;
   /** Multiply-adds of one evaluation at batch 1; one multiply-add is one MAC; no bias, BatchNormalization or pooling. */
@@ -36,10 +39,56 @@ export interface GraphStatistics {
  * first. Unknown batch sizes count as 1; inputs with other unknown dimensions need a shape in `inputShapes`. Throws E_INPUT
  * without it, and what shape inference throws.
  */
-export function inspectGraph(
+export function inspectGraph(graph: Graph, inputShapes: InputShapes = {}): GraphStatistics {
+  const { types, nodes } = nodeCounts(graph, inputShapes);
+  const layers = nodes.flatMap(({ node, weights, macs }): LayerStatistics[] => {
+    if (weights.length === 0 && macs === 0) return [];
+    const tensors = weights.map((name) => graph.weights.get(name)!);
+    const shape = tensors[0]?.shape ?? types.get(node.outputs[0] ?? "")?.shape ?? [];
+    const parameters = tensors.reduce((n, t) => n + t.data.length, 0);
+    return [
+      {
+        name: node.name,
+        op: node.op,
+        shape,
+        parameters,
+        nonzeros: tensors.reduce((n, t) => n + nonzeros(t), 0),
+        macs,
+      },
+    ];
+  });
+  const sum = (of: (layer: LayerStatistics) => number): number =>
+    layers.reduce((n, layer) => n + of(layer), 0);
+  const operand = (i: number): number =>
+    nodes.reduce((n, { node, weights }) => {
+      const name = node.inputs[i] ?? "";
+      return n + (opOf(node).macs && weights.includes(name) ? graph.weights.get(name)!.data.length : 0);
+    }, 0);
+  return {
+    parameters: sum((l) => l.parameters),
+    weights: operand(1),
+    biases: operand(2),
+    nonzeros: sum((l) => l.nonzeros),
+    macs: sum((l) => l.macs),
+    bytes: [...graph.weights.values()].reduce((n, t) => n + byteLength(t), 0),
+    layers,
+  };
+}
+
+type InputShapes = Readonly<Record<string, readonly number[]>>;
+
+/** What one node counts: the learned weights that no node before it reads, and its MACs. */
+export interface NodeCounts {
+  readonly node: Node;
+  readonly weights: readonly string[];
+  readonly macs: number;
+}
+
+/** Every node with what it counts, and the types of all values, for one evaluation. Shapes and errors as in `inspectGraph`. */
+export function nodeCounts(
   graph: Graph,
-  inputShapes: Readonly<Record<string, readonly number[]>> = {},
-): GraphStatistics {
+  inputShapes: InputShapes = {},
+): { readonly types: ReadonlyMap<string, TensorType>; readonly nodes: readonly NodeCounts[] } {
   const given = new Map(Object.entries(inputShapes));
   for (const { name, shape } of graph.inputs) {
     if (given.has(name)) continue;
@@ -55,32 +104,12 @@ export function inspectGraph(
   }
   const { types } = inferTypes(graph, given);
   const counted = new Set<string>();
-  const layers: LayerStatistics[] = [];
-  for (const node of graph.nodes) {
-    const own = learnedWeights(graph, node).filter((name) => !counted.has(name));
-    for (const name of own) counted.add(name);
-    const macs = macsOf(graph, types, node);
-    if (own.length === 0 && macs === 0) continue;
-    const tensors = own.map((name) => graph.weights.get(name)!);
-    const shape = tensors[0]?.shape ?? types.get(node.outputs[0] ?? "")?.shape ?? [];
-    layers.push({
-      name: node.name,
-      op: node.op,
-      shape,
-      parameters: tensors.reduce((n, t) => n + t.data.length, 0),
-      nonzeros: tensors.reduce((n, t) => n + nonzeros(t), 0),
-      macs,
-    });
-  }
-  const sum = (of: (layer: LayerStatistics) => number): number =>
-    layers.reduce((n, layer) => n + of(layer), 0);
-  return {
-    parameters: sum((l) => l.parameters),
-    nonzeros: sum((l) => l.nonzeros),
-    macs: sum((l) => l.macs),
-    bytes: [...graph.weights.values()].reduce((n, t) => n + byteLength(t), 0),
-    layers,
-  };
+  const nodes = graph.nodes.map((node) => {
+    const weights = learnedWeights(graph, node).filter((name) => !counted.has(name));
+    for (const name of weights) counted.add(name);
+    return { node, weights, macs: macsOf(graph, types, node) };
+  });
+  return { types, nodes };
 }
 
 /** How many elements are not zero; −0 is zero. */

@@ -1,4 +1,6 @@
 import { cifarResNet, glyphNet } from "./cifar-resnet.ts";
+import { densenet40 } from "./densenet.ts";
+import { googlenet } from "./googlenet.ts";
 import type { Layers } from "./layers.ts";
 import { lenet5, lenet300 } from "./lenet.ts";
 import { mobilenetv1, mobilenetv2 } from "./mobilenet.ts";
@@ -31,6 +33,8 @@ export const arches: readonly Arch[] = [
   { name: "resnet44", ...cifar10, layers: cifarResNet(7) },
   { name: "resnet56", ...cifar10, layers: cifarResNet(9) },
   { name: "resnet110", ...cifar10, layers: cifarResNet(18) },
+  { name: "densenet40", ...cifar10, layers: densenet40 },
+  { name: "googlenet", ...cifar10, layers: googlenet },
   { name: "resnet18", ...imagenet, layers: resnet18 },
   { name: "resnet50", ...imagenet, layers: resnet50 },
   { name: "mobilenetv1", ...imagenet, layers: mobilenetv1 },

@@ -44,6 +44,8 @@ export interface Layers {
   /** The last linear layer; its value is the graph output `logits`. */
   logits(name: string, x: Feature): void;
   add(name: string, a: Feature, b: Feature): Feature;
+  /** Channels of all parts, one part behind the other. */
+  concat(name: string, parts: readonly Feature[]): Feature;
   /** Shortcut option A: every second pixel, zero channels in front and behind; `added` is how many are published. */
   shortcutA(name: string, x: Feature, out: number, added: number): Feature;
   /** Shortcut without change: `x` itself, or cut or padded to `out` channels where the widths asked for differ. */
@@ -95,6 +97,16 @@ export function layersOf(
       if (x.channels !== y.channels) p.misfit(`${name} adds ${x.channels} channels to ${y.channels}`);
       return { ...x, value: b.node("Add", [x.value, y.value], {}, { name }) };
     },
+    concat: (name, parts) => ({
+      ...parts[0]!,
+      value: b.node(
+        "Concat",
+        parts.map((part) => part.value),
+        { axis: 1 },
+        { name },
+      ),
+      channels: parts.reduce((n, part) => n + part.channels, 0),
+    }),
     shortcutA: (name, x, out, added) => padShortcut(b, p, options, name, x, out, added),
     identity: (name, x, out) => identityShortcut(b, p, options, name, x, out),
     build() {

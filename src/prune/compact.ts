@@ -1,14 +1,17 @@
-import type { Graph } from "../graph/graph.ts";
-import { getNumber } from "../tensor/host-tensor.ts";
+import { SecateurError } from "../errors.ts";
+import { type Graph, type Node, withWeights } from "../graph/graph.ts";
+import { inspectGraph, nonzeros } from "../graph/statistics.ts";
+import { type HostArray, isFloat } from "../tensor/dtype.ts";
+import { getNumber, type HostTensor, setNumber } from "../tensor/host-tensor.ts";
 import { channelGroups } from "./channel-groups.ts";
 import { channelConstants } from "./constants.ts";
 import type { GraphTypes } from "./context.ts";
-import { addFolds, foldsOf, missingBiases } from "./fold.ts";
+import { addCarries, addFolds, carriesOf, foldsOf, missingBiases } from "./fold.ts";
 import { graphHash } from "./hash.ts";
 import { forEachElement, prunableLayers } from "./layers.ts";
 import { liveChannels } from "./liveness.ts";
 import { type CompactStep, type LayerResult, withStep } from "./record.ts";
-import { applyStructure, structureOf } from "./structure.ts";
+import { applyStructure, type Structure, structureOf } from "./structure.ts";
 import { type InputShapes, staticTypes } from "./types.ts";
 
 /** What compaction did to one layer. */
@@ -20,12 +23,23 @@ export interface CompactLayer extends LayerResult {
   readonly columnsRead: number;
 }
 
+/** Sizes of a whole net: learned values, those that are not zero, multiply-adds of one evaluation at batch 1. */
+export interface CompactSizes {
+  readonly parameters: number;
+  readonly nonzeros: number;
+  readonly macs: number;
+}
+
 export interface CompactReport {
   /** Channel classes removed in all. */
   readonly removed: number;
   readonly layers: readonly CompactLayer[];
   /** Nodes whose bias took over what constant channels added, with how many. */
   readonly folded: readonly { readonly node: string; readonly channels: number }[];
+  /** Nodes behind padding in which one constant channel took over what others added, with how many. */
+  readonly carried: readonly { readonly node: string; readonly channels: number }[];
+  readonly before: CompactSizes;
+  readonly after: CompactSizes;
 }
 
 export interface CompactOptions {
@@ -34,30 +48,30 @@ export interface CompactOptions {
 
 /**
  * Removes dead structure exactly: channels that hold a constant whatever the input (zero, or foldable into the biases of
- * everything that reads them) and channels that nothing alive reads, with everything coupled to them. A stored zero counts
- * as zero with or without a mask. Outputs stay the same up to rounding. Inputs of the graph keep their shape; how many
- * columns of the first layer are read is in the report.
+ * everything that reads them, or carried by another constant channel where padding shows them at the border) and channels
+ * that nothing alive reads, with everything coupled to them. A stored zero counts as zero with or without a mask. Outputs
+ * stay the same up to rounding. Inputs of the graph keep their shape; how many columns of the first layer are read is in the
+ * report.
  */
 export async function compact(
   graph: Graph,
   options: CompactOptions = {},
 ): Promise<{ readonly graph: Graph; readonly report: CompactReport }> {
   const types = staticTypes(graph, options.inputShapes);
-  const groups = channelGroups(graph, types);
-  const constants = channelConstants(graph, types, groups);
-  const live = liveChannels(graph, types, groups, constants);
-  const removed = new Set<number>();
-  for (let c = 0; c < groups.classCount; c++) if (live[c] === 0) removed.add(c);
-  const folds = foldsOf(graph, types, groups, constants, removed);
-  const structure = { ...structureOf(groups, removed), biases: missingBiases(folds) };
-  const result = addFolds(applyStructure(graph, structure), folds);
-  staticTypes(result, options.inputShapes);
-  const report = {
-    removed: removed.size,
+  const dead = deadStructure(graph, types);
+  const result = dead?.graph ?? graph;
+  if (dead) staticTypes(result, options.inputShapes);
+  const counted = (moved: readonly Moved[] | undefined) =>
+    (moved ?? []).map(({ node, channels }) => ({ node: node.name, channels }));
+  const report: CompactReport = {
+    removed: dead?.removed ?? 0,
     layers: layerReport(graph, types, result),
-    folded: folds.map(({ node, channels }) => ({ node: node.name, channels })),
+    folded: counted(dead?.folds),
+    carried: counted(dead?.carries),
+    before: sizes(graph, types),
+    after: sizes(result, types),
   };
-  if (removed.size === 0) return { graph, report };
+  if (!dead) return { graph, report };
   const step = {
     kind: "compact",
     before: await graphHash(graph),
@@ -68,7 +82,7 @@ export async function compact(
       units,
       removed: gone,
     })),
-    structure,
+    structure: dead.structure,
     ...(options.inputShapes && {
       inputShapes: Object.entries(options.inputShapes).map(([input, shape]) => ({
         input,
@@ -77,6 +91,83 @@ export async function compact(
     }),
   } as CompactStep;
   return { graph: withStep(result, step).graph, report };
+}
+
+/**
+ * The graph without its dead structure, for a compiler: no record, no report. Gives back the graph itself where nothing is
+ * dead or the shapes cannot be worked out.
+ */
+export function withoutDead(
+  graph: Graph,
+  inputShapes?: InputShapes,
+): { readonly graph: Graph; readonly removed: number } {
+  const whole = { graph, removed: 0 };
+  if (!hasZeros(graph)) return whole;
+  try {
+    return deadStructure(graph, staticTypes(graph, inputShapes)) ?? whole;
+  } catch (cause) {
+    if (cause instanceof SecateurError && cause.code !== "E_INTERNAL") return whole;
+    throw cause;
+  }
+}
+
+/** A channel only dies of zeros in what multiplies: operand 1 of convolutions, products, normalisations and scalings. */
+function hasZeros(graph: Graph): boolean {
+  return graph.nodes.some((node) =>
+    node.inputs.slice(0, 2).some((name) => {
+      const w = graph.weights.get(name);
+      return w !== undefined && isFloat(w.dtype) && (graph.masks.has(name) || nonzeros(w) < w.data.length);
+    }),
+  );
+}
+
+interface Moved {
+  readonly node: Node;
+  readonly channels: number;
+}
+
+interface DeadStructure {
+  readonly graph: Graph;
+  readonly removed: number;
+  readonly folds: readonly Moved[];
+  readonly carries: readonly Moved[];
+  readonly structure: Structure;
+}
+
+/** Finds and removes what is dead; undefined where nothing is. */
+function deadStructure(graph: Graph, types: GraphTypes): DeadStructure | undefined {
+  const masked = withMasksApplied(graph);
+  const groups = channelGroups(masked, types);
+  const constants = channelConstants(masked, types, groups);
+  const { live, carriers } = liveChannels(masked, types, groups, constants);
+  const removed = new Set<number>();
+  for (let c = 0; c < groups.classCount; c++) if (live[c] === 0) removed.add(c);
+  if (removed.size === 0) return undefined;
+  const folds = foldsOf(masked, types, groups, constants, removed);
+  const carries = carriesOf(masked, types, groups, constants, carriers, removed);
+  const structure = { ...structureOf(groups, removed), biases: missingBiases(folds) };
+  const cut = addFolds(applyStructure(addCarries(masked, carries), structure), folds);
+  return { graph: cut, removed: removed.size, folds, carries, structure };
+}
+
+/** Zeros wherever a mask says so; weights that hold them already stay the same arrays. */
+function withMasksApplied(graph: Graph): Graph {
+  const changed = new Map<string, HostTensor>();
+  for (const [name, mask] of graph.masks) {
+    const weight = graph.weights.get(name)!;
+    const held = mask.data.every((m, i) => m !== 0 || getNumber(weight.data, i) === 0);
+    if (held) continue;
+    const data = weight.data.slice() as HostArray;
+    for (let i = 0; i < data.length; i++) if (mask.data[i] === 0) setNumber(data, i, 0);
+    changed.set(name, { ...weight, data });
+  }
+  return changed.size === 0 ? graph : withWeights(graph, changed);
+}
+
+function sizes(graph: Graph, { types }: GraphTypes): CompactSizes {
+  const shapes = graph.inputs.map(({ name }) => [name, types.get(name)!.shape] as const);
+  const { parameters, nonzeros: alive, macs } = inspectGraph(graph, Object.fromEntries(shapes));
+  return { parameters, nonzeros: alive, macs };
 }
 
 function layerReport(graph: Graph, types: GraphTypes, result: Graph): CompactLayer[] {

@@ -54,16 +54,19 @@ function ruleOf(op: string): Rule | undefined {
       : undefined;
 }
 
-/** A row whose weights all read zeros, or constants without padding, is its bias plus what the constants add. */
+/**
+ * A row whose weights all read zeros, or constants that fold, is its bias plus what the constants add. Others would have to stay
+ * for the row to keep its value.
+ */
 const mixed: Rule = ({ graph, types, known, node, ids }) => {
   const reader = readerOf(graph, types, node);
   if (!reader || reader.rows !== ids.length) return undefined;
   const inputs = known.get(reader.value);
   return new Float64Array(reader.rows).map((_, row) => {
     let value = reader.bias(row);
-    reader.eachRead(row, (position, sum) => {
+    reader.eachRead(row, (position, sum, border) => {
       const k = inputs?.[position] ?? Number.NaN;
-      if (k !== 0) value += reader.padded ? Number.NaN : k * sum;
+      if (k !== 0) value += reader.foldable && !border ? k * sum : Number.NaN;
     });
     return value;
   });

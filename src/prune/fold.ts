@@ -2,6 +2,7 @@ import { internal } from "../errors.ts";
 import { type Graph, type Node, withWeights } from "../graph/graph.ts";
 import type { HostArray } from "../tensor/dtype.ts";
 import { getNumber, type HostTensor, setNumber } from "../tensor/host-tensor.ts";
+import { sizeOf } from "../tensor/shape.ts";
 import type { ChannelGroups } from "./channel-groups.ts";
 import type { ChannelConstants } from "./constants.ts";
 import type { GraphTypes } from "./context.ts";
@@ -43,9 +44,10 @@ export function foldsOf(
       const own = rows?.classes[row];
       if (own !== undefined && removed.has(own)) continue;
       let sum = 0;
-      reader.eachRead(row, (position, weight) => {
+      reader.eachRead(row, (position, weight, border) => {
         const k = values?.[position] ?? Number.NaN;
-        if (k === 0 || !removed.has(groups.classOf[ids[position]!]!)) return;
+        // What is removed and varies is read only by rows that nobody needs.
+        if (border || k === 0 || Number.isNaN(k) || !removed.has(groups.classOf[ids[position]!]!)) return;
         sum += k * weight;
         channels.add(position);
       });
@@ -57,6 +59,78 @@ export function foldsOf(
     folds.push({ node, input: reader.biasInput, bias, missing: own === "", added, channels: channels.size });
   }
   return folds;
+}
+
+/** What removed constant channels added to the rows of one reader that cannot fold it, moved to the weights of the channel that carries it. */
+export interface Carry {
+  readonly node: Node;
+  readonly weight: HostTensor;
+  readonly mask: HostTensor | undefined;
+  readonly channels: number;
+}
+
+/**
+ * The weights of every node that reads a value with a carrier: a constant channel holding k, removed, adds k/K times its
+ * weights to those of the carrier holding K, tap by tap, so that borders come out the same.
+ */
+export function carriesOf(
+  graph: Graph,
+  types: GraphTypes,
+  groups: ChannelGroups,
+  constants: ChannelConstants,
+  carriers: ReadonlyMap<string, number>,
+  removed: ReadonlySet<number>,
+): Carry[] {
+  const carries: Carry[] = [];
+  for (const node of readingNodes(groups)) {
+    const reader = readerOf(graph, types, node);
+    const carrier = carriers.get(reader?.value ?? "");
+    if (!reader?.mergeable || carrier === undefined) continue;
+    const values = constants.get(reader.value)!;
+    const { ids } = groups.values.get(reader.value)!;
+    const old = graph.weights.get(reader.weight)!;
+    const oldMask = graph.masks.get(reader.weight);
+    const data = old.data.slice() as HostArray;
+    const mask = oldMask?.data.slice() as HostArray | undefined;
+    const inner = sizeOf(old.shape.slice(2));
+    const columns = old.shape[1 - reader.outAxis]!;
+    const [rowStep, step] = reader.outAxis === 0 ? [columns * inner, inner] : [inner, reader.rows * inner];
+    const used = new Set<number>();
+    for (let row = 0; row < reader.rows; row++) {
+      reader.eachRead(row, (position, _sum, border) => {
+        const k = values[position]!;
+        if ((reader.foldable && !border) || k === 0 || Number.isNaN(k)) return;
+        if (!removed.has(groups.classOf[ids[position]!]!)) return;
+        used.add(position);
+        for (let i = 0; i < inner; i++) {
+          const at = row * rowStep + carrier * step + i;
+          const w = getNumber(old.data, row * rowStep + position * step + i);
+          if (w === 0) continue;
+          setNumber(data, at, getNumber(data, at) + (k / values[carrier]!) * w);
+          if (mask) setNumber(mask, at, 1);
+        }
+      });
+    }
+    if (used.size === 0) continue;
+    carries.push({
+      node,
+      weight: { ...old, data },
+      mask: oldMask && { ...oldMask, data: mask! },
+      channels: used.size,
+    });
+  }
+  return carries;
+}
+
+/** The graph with the carriers' new weights; runs before anything is cut. */
+export function addCarries(graph: Graph, carries: readonly Carry[]): Graph {
+  const weights = new Map(graph.weights);
+  const masks = new Map(graph.masks);
+  for (const { node, weight, mask } of carries) {
+    weights.set(node.inputs[1]!, weight);
+    if (mask) masks.set(node.inputs[1]!, mask);
+  }
+  return { ...graph, weights, masks };
 }
 
 /** `conv1.bias` for `conv1.weight`, with a number behind it where that is taken. */

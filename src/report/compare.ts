@@ -14,6 +14,7 @@ import { runReference } from "../run/reference.ts";
 import type { Session } from "../run/session.ts";
 import { compareOutputs } from "../run/verify.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
+import { type CountConvention, countBy } from "./counts.ts";
 import { type Environment, environment, type Host } from "./environment.ts";
 
 /** One model of a comparison. */
@@ -31,6 +32,12 @@ export interface CompareRow {
   readonly nonzeros: number;
   /** Multiply-adds of one image, as if dense. */
   readonly macs: number;
+  /** MACs and parameters in the conventions that were asked for. */
+  readonly counts: readonly {
+    readonly convention: CountConvention;
+    readonly macs: number;
+    readonly parameters: number;
+  }[];
   /** Constant data on the device as the plan holds it: weights in their formats, indices, biases. */
   readonly bytes: number;
   /** GPU milliseconds of one batch. */
@@ -40,6 +47,8 @@ export interface CompareRow {
   readonly plan: readonly { readonly layer: string; readonly format: Format; readonly kernel: string }[];
   /** Largest relative difference from the double-precision reference on the check batch. */
   readonly maxError: number;
+  /** Channels that compiling found dead and left out; the counts above are of the model as it was given. */
+  readonly deadChannels: number;
 }
 
 export interface Comparison {
@@ -54,6 +63,8 @@ export interface CompareOptions {
   readonly limit?: number;
   readonly rounds?: number;
   readonly plan?: CompileOptions["plan"];
+  /** Conventions of publications to count in, beside plain MACs and parameters. */
+  readonly counts?: readonly CountConvention[];
   /** Images that every model is checked on against the f64 reference before it is timed. */
   readonly checkImages?: number;
   /** The machine, for the report; by default what the runtime's global objects tell of it. */
@@ -103,9 +114,14 @@ export async function compareModels(
         parameters,
         nonzeros,
         macs,
+        counts: (options.counts ?? []).map((convention) => {
+          const counted = countBy(graph, convention);
+          return { convention, macs: counted.macs, parameters: counted.parameters };
+        }),
         bytes: session.memory().constants,
         plan: session.plan.layers.map(({ layer, format, kernel }) => ({ layer, format, kernel })),
         maxError,
+        deadChannels: session.deadChannels,
       });
     }
     const times = await race(sessions, rounds, (round) =>

@@ -1,6 +1,7 @@
 import type { CompareRow, Comparison } from "./compare.ts";
+import { conventionNotes } from "./counts.ts";
 import { environmentLine } from "./environment.ts";
-import { bytes, count, percent } from "./format.ts";
+import { bytes, count, percentOf } from "./format.ts";
 import { textTable } from "./table.ts";
 
 const range = (ms: { median: number; p10: number; p90: number }, digits: number): string =>
@@ -22,17 +23,22 @@ export function comparisonRows({ rows, batch }: Comparison): { head: string[]; r
     "speed-up",
     "MACs",
     "parameters",
+    ...(rows[0]?.counts ?? []).flatMap(({ convention }) => [
+      `${convention} MACs`,
+      `${convention} parameters`,
+    ]),
     "non-zeros",
     "bytes",
     "plan",
   ];
   const body = rows.map((r) => [
     r.name,
-    percent(r.top1),
+    percentOf(r.top1, r.images),
     range(r.ms, r.ms.median < 10 ? 2 : 1),
     `${range(r.speedup, 2)}x`,
     count(r.macs),
     count(r.parameters),
+    ...r.counts.flatMap(({ macs, parameters }) => [count(macs), count(parameters)]),
     count(r.nonzeros),
     bytes(r.bytes),
     planSummary(r),
@@ -49,6 +55,13 @@ export function comparisonNotes(result: Comparison): string[] {
     `Median (10th-90th percentile) of ${result.rounds} interleaved rounds; speed-up is the first model's time over this one's, round by round.`,
     `Accuracy on ${rows[0]?.images ?? 0} images; every model checked against the double-precision reference (largest relative error ${worst}).`,
   ];
+  const dead = rows.filter((r) => r.deadChannels > 0).map((r) => `${count(r.deadChannels)} of ${r.name}`);
+  if (dead.length > 0)
+    notes.push(
+      `Dead channels that no run computes, left out by compiling though counted above: ${dead.join(", ")}.`,
+    );
+  for (const { convention } of rows[0]?.counts ?? [])
+    notes.push(`${convention}: ${conventionNotes[convention]}.`);
   const slower = rows.filter((r) => r.speedup.p90 < 1).map((r) => r.name);
   if (slower.length > 0)
     notes.push(`Slower than the first model: ${slower.join(", ")}. Pruning does not pay there.`);

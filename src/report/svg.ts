@@ -4,6 +4,7 @@ import { layerMatches, type PrunableLayer, prunableLayers } from "../prune/layer
 import { staticTypes } from "../prune/types.ts";
 import { getNumber } from "../tensor/host-tensor.ts";
 import { sizeOf } from "../tensor/shape.ts";
+import { columnProfile, flattenedImage, keptPerColumn, pixelMap } from "./mask-profile.ts";
 
 /** Side of a square and width of the border, in pixels. */
 const cell = 4;
@@ -15,12 +16,14 @@ const shades = 8;
 
 /**
  * Which weights of a layer are kept, as an SVG: one row per output channel, one column per weight of its filter, dark where
- * the weight is neither zero nor masked. A large weight is drawn with squares of f × f weights, shaded by how many are kept,
+ * the weight is neither zero nor masked. Below it the share kept of every column, and where the columns are the pixels of a
+ * flattened image, that image with what reads each pixel. A large weight is drawn with squares of f × f weights, shaded by how many are kept,
  * and says so. `layer` names a node that can be pruned, its weight, or the weight without ".weight". Throws E_INPUT for
  * another name and lists the layers.
  */
 export function maskPicture(graph: Graph, layer: string): string {
-  const layers = prunableLayers(graph, staticTypes(graph));
+  const types = staticTypes(graph);
+  const layers = prunableLayers(graph, types);
   const found = layers.find((l) => layerMatches(l, layer));
   if (!found) {
     throw new InputError(
@@ -32,15 +35,30 @@ export function maskPicture(graph: Graph, layer: string): string {
   const all = found.rows * found.cols;
   const share = ((100 * kept) / all).toFixed(1);
   const scale = side > 1 ? `; a square is ${side} x ${side} weights` : "";
-  const width = columns * cell + 2 * margin;
-  const height = rows * cell + 2 * margin + 16;
+  const counts = keptPerColumn(graph, found);
+  const image = flattenedImage(graph, types, found);
+  const kernel = sizeOf(found.shape.slice(2));
+  const [period, what] = image ? [image[2], "a row of pixels"] : [kernel, "an input channel"];
+  const parts = [
+    columnProfile(counts, found.rows, cell / side, period, what),
+    ...(image ? [pixelMap(counts, image)] : []),
+  ];
+  const width = Math.max(columns * cell, ...parts.map((part) => part.width)) + 2 * margin;
+  let height = rows * cell + 2 * margin + 16;
+  const below = parts.flatMap((part) => {
+    const top = height;
+    height += part.height;
+    return [`<g transform="translate(${margin} ${top})">`, ...part.svg, "</g>"];
+  });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
     `<rect width="100%" height="100%" fill="#fff"/>`,
     `<text x="${margin}" y="${margin + 8}" font-family="sans-serif" font-size="11">${escaped(found.weight)}: ${kept} of ${all} kept (${share} %)${scale}</text>`,
     `<g transform="translate(${margin} ${margin + 16})"><rect width="${columns * cell}" height="${rows * cell}" fill="#eee"/>`,
     ...paths(levels, rows, columns),
-    "</g></svg>",
+    "</g>",
+    ...below,
+    "</svg>",
     "",
   ].join("\n");
 }

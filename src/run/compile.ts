@@ -11,14 +11,15 @@ import { lowerProgram } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Step } from "../plan/program.ts";
 import { simplify } from "../plan/simplify.ts";
+import { withoutDead } from "../prune/compact.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { buildDeviceProgram } from "./device-program.ts";
 import type { CompileOptions, Specialised } from "./options.ts";
-import { makeSession, type Session } from "./session.ts";
+import { makeSession, type Session, type Specialise } from "./session.ts";
 
 /**
- * Compiles a graph for a device: shapes, fusion, layouts, plan, memory, pipelines. Afterwards `run` allocates and compiles
+ * Compiles a graph for a device: dead structure removed, shapes, fusion, layouts, plan, memory, pipelines. Afterwards `run` allocates and compiles
  * nothing, unless an input's shape (or a value that decides shapes) is new: then the session specialises once more.
  */
 export async function compile(gpu: Gpu, graph: Graph, options: CompileOptions = {}): Promise<Session> {
@@ -33,9 +34,13 @@ export async function compile(gpu: Gpu, graph: Graph, options: CompileOptions = 
       );
     }
   }
-  const session = makeSession(gpu, graph, options, requiredValues(graph), (shapes, values) =>
-    specialise(gpu, graph, options, shapes, values),
-  );
+  // What a variable holds may change, so nothing beside one is known to be dead.
+  const fixed = (options.variables ?? []).length === 0;
+  const lean = fixed && options.compact !== false ? withoutDead(graph, options.inputShapes) : undefined;
+  const specialised: Specialise = (shapes, values) =>
+    specialise(gpu, lean?.graph ?? graph, options, shapes, values);
+  const dead = lean?.removed ?? 0;
+  const session = makeSession(gpu, graph, options, requiredValues(graph), dead, specialised);
   await session.prepare();
   return session;
 }

@@ -16,6 +16,11 @@ export interface CompileOptions {
   readonly batch?: number;
   /** Record a timestamp per dispatch; `session.profile()` then tells where the time went. */
   readonly profile?: boolean;
+  /**
+   * Leave dead structure out before planning (default true): channels that are constant or read by nobody because of zeros,
+   * exactly as `compact` removes them. A graph with variables is compiled as it stands.
+   */
+  readonly compact?: boolean;
   /** Weights that may be rewritten between runs with `session.write`. */
   readonly variables?: readonly string[];
   /** Told about long work: layers measured so far. */

@@ -29,6 +29,8 @@ export interface Session {
   readonly plan: SessionPlan;
   readonly inputs: readonly GraphValue[];
   readonly outputs: readonly GraphValue[];
+  /** Channels that were found dead and left out before planning (see `compact`). */
+  readonly deadChannels: number;
   /** One inference. Throws E_INPUT for a wrong name, dtype or shape, E_DISPOSED, E_DEVICE_LOST. */
   run(inputs: Tensors): Promise<Record<string, HostTensor>>;
   /**
@@ -61,7 +63,7 @@ const specialisationCap = 8;
 /** Passes queued before a step waits for them: uploads are copied, and Dawn's memory grows until something is awaited. */
 const mostQueued = 8;
 
-type Specialise = (
+export type Specialise = (
   shapes: ReadonlyMap<string, Shape>,
   values: ReadonlyMap<string, HostTensor>,
 ) => Promise<Specialised>;
@@ -71,6 +73,7 @@ export function makeSession(
   graph: Graph,
   options: CompileOptions,
   valueInputs: readonly string[],
+  deadChannels: number,
   specialise: Specialise,
 ): Session {
   const cache = new Map<string, Specialised>();
@@ -317,6 +320,7 @@ export function makeSession(
     },
     inputs: graph.inputs,
     outputs: graph.outputs,
+    deadChannels,
     run: (inputs) => inOrder(() => run(inputs)),
     step: (inputs) => inOrder(() => step(inputs)),
     read: (name) => inOrder(() => read(name)),

@@ -49,6 +49,9 @@ cli("wrong usage exits 2 with one line and a hint", () => {
     ["prune", "lenet5"],
     ["prune", "lenet5", "--sparsity", "2", "-o", at("x.onnx")],
     ["prune", "lenet5", "--sparsity", "0.5", "-o", at("x.txt")],
+    ["compact", "lenet5"],
+    ["compact", "lenet5", "-o", at("x.txt")],
+    ["inspect", "lenet5", "--count", "flops"],
     ["eval", "lenet5"],
     ["eval", "lenet5", "--data", "glyphs", "--limit", "many"],
     ["compare", "lenet5"],
@@ -81,7 +84,7 @@ cli("a failure exits 1 with one clear line and leaves no file", () => {
 
 cli("--help teaches, for the program and for every command", () => {
   assert.match(succeeds("--help"), /Start here:/);
-  for (const command of ["doctor", "inspect", "prune", "run", "eval", "compare", "bench"]) {
+  for (const command of ["doctor", "inspect", "prune", "compact", "run", "eval", "compare", "bench"]) {
     assert.match(succeeds(command, "--help"), /--json <file>/);
   }
 });
@@ -108,6 +111,50 @@ cli("inspect counts, draws a mask and prints groups", () => {
   assert.is(report.macs, 12_757_888);
   assert.ok(report.layers.some((l) => l.name === "layer1.0.conv1"));
   assert.match(readFileSync(at("m.svg"), "utf8"), /^<svg /);
+});
+
+cli("inspect counts by name", () => {
+  const text = succeeds(
+    "inspect",
+    "resnet56",
+    "--count",
+    "thop-2020",
+    "--count",
+    "filters-only",
+    "--json",
+    at("c.json"),
+  );
+  assert.match(text, /125,485,696 MACs an image/);
+  assert.match(text, /thop-2020: 126,550,656 MACs, 853,018 parameters/);
+  assert.match(text, /filters-only: 125,485,706 MACs, 848,954 parameters/);
+  const { counts } = json("c.json") as unknown as { counts: Record<string, { macs: number }> };
+  assert.is(counts["thop-2020"]!.macs, 126_550_656);
+});
+
+cli("compact removes what is dead, says what that saves and checks it", () => {
+  succeeds("prune", "lenet300", "--method", "random", "--sparsity", "0.995", "-o", at("sparse.safetensors"));
+  const text = succeeds(
+    "compact",
+    at("sparse.safetensors"),
+    "-o",
+    at("small.safetensors"),
+    "--json",
+    at("k.json"),
+  );
+  assert.match(text, /same outputs on 2 random inputs: largest difference/);
+  const report = json("k.json") as unknown as {
+    removed: number;
+    before: { macs: number };
+    after: { macs: number };
+    layers: { rows: number; columnsRead: number }[];
+  };
+  assert.ok(report.removed > 20, `${report.removed}`);
+  assert.ok(report.after.macs < report.before.macs);
+  assert.ok(statSync(at("small.safetensors")).size < statSync(at("sparse.safetensors")).size);
+  assert.ok(existsSync(at("small.safetensors.record.json")));
+  const [ip1] = report.layers;
+  assert.match(succeeds("inspect", at("small.safetensors")), new RegExp(`\\[${ip1!.rows}, 784\\]`));
+  assert.match(succeeds("compact", "lenet5", "-o", at("whole.onnx")), /Nothing is dead/);
 });
 
 gpuTest(cli, "doctor reports an adapter that computes right", () => {

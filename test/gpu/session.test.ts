@@ -5,6 +5,7 @@ import { graphBuilder } from "../../src/graph/builder.ts";
 import { withWeights } from "../../src/graph/graph.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
 import { parsePlan, planToJson } from "../../src/plan/plan.ts";
+import { compact } from "../../src/prune/compact.ts";
 import { prune } from "../../src/prune/prune.ts";
 import { compile } from "../../src/run/compile.ts";
 import { runReference } from "../../src/run/reference.ts";
@@ -13,6 +14,7 @@ import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
 import { sizeOf } from "../../src/tensor/shape.ts";
 import { gpuTest } from "../support/gpu.ts";
+import { randomNet } from "../support/random-nets.ts";
 
 const session = suite("session");
 
@@ -50,6 +52,33 @@ gpuTest(session, "every plan of a pruned ResNet-20 gives the reference's logits"
     s.dispose();
   }
 });
+
+gpuTest(
+  session,
+  "dead structure is left out of a compile, unless a variable could bring it to life",
+  async (gpu) => {
+    const net = randomNet("resnet20", { side: 16, flat: 0.05 });
+    const options = { method: "random", granularity: "element", sparsity: 0.99, seed: 5 } as const;
+    const { graph } = await prune(net, options);
+    const image = noise([2, 3, 16, 16]);
+    const expected = runReference(graph, { image });
+    const dead = (await compact(graph)).report.removed;
+    assert.ok(dead > 50, `only ${dead} dead`);
+    const memory: number[] = [];
+    for (const [given, left] of [
+      [{}, dead],
+      [{ compact: false }, 0],
+      [{ variables: ["conv1.weight"] }, 0],
+    ] as const) {
+      const s = await compile(gpu, graph, { plan: "dense", batch: 2, ...given });
+      assert.is(s.deadChannels, left);
+      compareOutputs(await s.run({ image }), expected, 1e-4);
+      memory.push(s.memory().constants);
+      s.dispose();
+    }
+    assert.ok(memory[0]! < 0.7 * memory[1]!, `${memory}`);
+  },
+);
 
 gpuTest(session, "a plan can be saved, loaded and forced, and is refused on another model", async (gpu) => {
   const graph = buildNet("resnet20", { seed: 2 });

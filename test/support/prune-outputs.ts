@@ -31,6 +31,7 @@ export function sameOutputs(a: Graph, b: Graph, inputs = inputsFor(a)): void {
       largest = Math.max(largest, Math.abs(getNumber(p.data, i)));
       difference = Math.max(difference, Math.abs(getNumber(p.data, i) - getNumber(q.data, i)));
     }
+    assert.ok(Number.isFinite(largest + difference), `outputs reach ${largest} and differ by ${difference}`);
     assert.ok(largest > 0, "all outputs are zero");
     assert.ok(difference <= 1e-5 * Math.max(1, largest), `outputs differ by ${difference} of ${largest}`);
   }

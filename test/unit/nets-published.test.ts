@@ -1,10 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { buildNet } from "../../src/nets/build-net.ts";
+import { publishedWidths } from "../../src/prune/published.ts";
 import { parameters, survey } from "../support/survey.ts";
 
 // Nets that HRankPlus (lmbxmu/HRankPlus) and CHIP (Eclipsess/CHIP_NeurIPS2021) published as really smaller: kept widths of the
-// convolutions in order, then plain MACs, W, W + b, W + b + BN, all computed from those publications' rates.
+// convolutions in order, then plain MACs, W, W + b, W + b + BN, all computed from those publications' rates. The same rates must
+// give the same widths here.
 const times = (n: number, ...widths: readonly number[]): number[] =>
   Array.from({ length: n }, () => widths).flat();
 
@@ -74,6 +76,49 @@ const rows: readonly Row[] = [
     [538912, 538922, 543742],
   ],
   [
+    "densenet40",
+    "173.39M",
+    [24, ...times(12, 9), 132, ...times(12, 9), 240, ...times(12, 9)],
+    169583640,
+    [608406, 608416, 622924],
+  ],
+  [
+    "densenet40",
+    "133.17M",
+    [24, ...times(12, 8), 108, ...times(12, 8), 183, ...times(12, 8)],
+    129828582,
+    [439938, 439948, 451882],
+  ],
+  [
+    "densenet40",
+    "113.08M",
+    [24, ...times(12, 7), 108, ...times(12, 7), 192, ...times(12, 7)],
+    109936968,
+    [384198, 384208, 395908],
+  ],
+  [
+    "googlenet",
+    "649.19M",
+    [
+      ...[192, 64, 96, 51, 16, 12, 12, 32, 128, 128, 76, 32, 38, 38, 64, 192, 96, 62, 16, 14, 14, 64, 160],
+      ...[112, 67, 24, 19, 19, 64, 128, 128, 76, 24, 19, 19, 64, 112, 144, 86, 32, 19, 19, 64, 256, 160, 96],
+      ...[32, 38, 38, 128, 256, 160, 63, 32, 25, 25, 128, 384, 192, 384, 48, 25, 128, 128],
+    ],
+    643804480,
+    [2841064, 2846636, 2857760],
+  ],
+  [
+    "googlenet",
+    "395.42M",
+    [
+      ...[192, 64, 96, 19, 16, 4, 4, 32, 128, 128, 28, 32, 14, 14, 64, 192, 96, 20, 16, 4, 4, 64, 160],
+      ...[112, 22, 24, 6, 6, 64, 128, 128, 25, 24, 6, 6, 64, 112, 144, 28, 32, 6, 6, 64, 256, 160, 31],
+      ...[32, 12, 12, 128, 256, 160, 31, 32, 12, 12, 128, 384, 192, 384, 48, 12, 128, 128],
+    ],
+    390804480,
+    [2084448, 2089394, 2099266],
+  ],
+  [
     "resnet50",
     "2.26B",
     bottlenecks([41, 83, 166, 332], [230, 460, 921, 2048]),
@@ -116,6 +161,11 @@ for (const [arch, label, widths, macs, counts] of rows) {
   test(`${arch} ${label}`, () => {
     const convs = buildNet(arch, { init: "zeros" }).nodes.filter((n) => n.op === "Conv");
     assert.is(convs.length, widths.length);
+    const published = publishedWidths(`hrankplus-${arch}-${label}`);
+    assert.equal(
+      convs.map((n) => published.get(n.name)),
+      widths,
+    );
     const graph = buildNet(arch, {
       init: "zeros",
       widths: new Map(convs.map((n, i) => [n.name, widths[i]!])),

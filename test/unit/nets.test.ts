@@ -10,7 +10,7 @@ import { parameters, survey } from "../support/survey.ts";
 
 const test = suite("nets");
 
-// Plain MACs, W, W + b, W + b + BN. VGG-16, ResNet-56, -110 and -50: as published counts have them; the LeNets: Caffe's nets;
+// Plain MACs, W, W + b, W + b + BN. VGG-16, ResNet-56, -110 and -50, DenseNet-40, GoogLeNet: as published counts have them; the LeNets: Caffe's nets;
 // glyphnet: by hand; the others: PyTorch's parameter counts.
 const published: Readonly<Record<string, readonly [number, readonly number[]]>> = {
   lenet300: [266_200, [266_200, 266_610, 266_610]],
@@ -19,6 +19,8 @@ const published: Readonly<Record<string, readonly [number, readonly number[]]>> 
   resnet20: [40_551_040, [268_336, 268_346, 269_722]],
   resnet56: [125_485_696, [848_944, 848_954, 853_018]],
   resnet110: [252_887_680, [1_719_856, 1_719_866, 1_727_962]],
+  densenet40: [282_917_328, [1_040_568, 1_040_578, 1_059_298]],
+  googlenet: [1_521_756_160, [6_142_528, 6_150_442, 6_166_250]],
   resnet18: [1_814_073_344, [11_678_912, 11_679_912, 11_689_512]],
   resnet50: [4_089_184_256, [25_502_912, 25_503_912, 25_557_032]],
   mobilenetv1: [568_740_352, [4_209_088, 4_210_088, 4_231_976]],
@@ -110,6 +112,26 @@ test("tensor names are those of the trained files", () => {
       "fc.bias",
     ],
     resnet50: ["layer1.0.downsample.1.bias", "layer1.2.conv3.weight", "layer4.2.bn3.weight", "fc.weight"],
+    densenet40: [
+      "conv1.weight",
+      "dense1.0.bn1.running_mean",
+      "dense3.11.conv1.weight",
+      "trans2.bn1.weight",
+      "trans1.conv1.weight",
+      "bn.running_var",
+      "fc.bias",
+    ],
+    googlenet: [
+      "pre_layers.0.bias",
+      "pre_layers.1.running_var",
+      "a3.b1.0.weight",
+      "c4.b2.3.weight",
+      "b5.b3.6.bias",
+      "e4.b3.7.weight",
+      "a5.b4.1.weight",
+      "b3.b4.2.running_mean",
+      "linear.weight",
+    ],
     mobilenetv1: ["model.0.0.weight", "model.1.0.weight", "model.13.4.running_var", "fc.weight"],
     mobilenetv2: [
       "features.0.0.weight",

@@ -134,6 +134,129 @@ test("a dead filter with a BatchNormalization shift: gone where the activation g
   assert.is(positive.report.removed, 0);
 });
 
+test("constants behind padding: one channel carries what the others add, tap by tap, also under a mask", async () => {
+  const shifts = [0, 0.5, 0.25, 0, 2];
+  const graph = changed(residualNet(), {
+    "conv1.weight": (w) => {
+      for (const [c, shift] of shifts.entries()) if (shift > 0) w.fill(0, c * 36, (c + 1) * 36);
+    },
+    "bn1.bias": (b) => {
+      for (const [c, shift] of shifts.entries()) if (shift > 0) b[c] = shift;
+    },
+    "bn1.running_mean": (m) => {
+      for (const [c, shift] of shifts.entries()) if (shift > 0) m[c] = 0;
+    },
+    "conv2.weight": (w) => w.fill(0, 4 * 9, 5 * 9),
+  });
+  const weight = graph.weights.get("conv2.weight")!;
+  const mask = Uint8Array.from(weight.data as Float32Array, (v) => (v === 0 ? 0 : 1));
+  const masked = {
+    ...graph,
+    masks: new Map([["conv2.weight", { dtype: "bool", shape: weight.shape, data: mask }]]),
+  } as Graph;
+  const { graph: small, report } = await compact(masked);
+  assert.equal(report.carried, [{ node: "conv2", channels: 2 }]);
+  assert.equal(report.folded, []);
+  assert.equal(shape(small, "conv1.weight"), [4, 4, 3, 3]);
+  // Channel 4 holds most and carries 1 and 2; its first filter was masked and no longer is.
+  const [w, v] = [weight.data, small.weights.get("conv2.weight")!.data] as [Float32Array, Float32Array];
+  assert.is(w[4 * 9], 0);
+  const sum = (0.5 / 2) * w[1 * 9]! + (0.25 / 2) * w[2 * 9]!;
+  assert.ok(Math.abs(v[2 * 9]! - sum) < 1e-6, `${v[2 * 9]} for ${sum}`);
+  assert.is(small.masks.get("conv2.weight")!.data[2 * 9], 1);
+  sameOutputs(small, graph);
+});
+
+test("a constant read by the middle of a padded kernel alone never meets the border: it folds", async () => {
+  const graph = changed(residualNet(), {
+    "conv1.weight": (w) => w.fill(0, 36, 72),
+    "bn1.bias": (b) => {
+      b[1] = 0.5;
+    },
+    "bn1.running_mean": (m) => {
+      m[1] = 0;
+    },
+    "conv2.weight": (w) => {
+      for (let o = 0; o < 4; o++) for (let t = 0; t < 9; t++) if (t !== 4) w[(o * 6 + 1) * 9 + t] = 0;
+    },
+  });
+  const { graph: small, report } = await compact(graph);
+  assert.equal(report.folded, [{ node: "conv2", channels: 1 }]);
+  assert.equal(shape(small, "conv2.bias"), [4]);
+  sameOutputs(small, graph);
+});
+
+test("weights that only ever read padding are dead, where the image's size is known", async () => {
+  const l = layers("border");
+  const x = l.b.input("image", [null, 2, 1, 1]);
+  l.head(
+    l.relu("relu1", l.conv("conv1", l.relu("relu0", l.conv("conv0", x, [3, 2, 1, 1])), [2, 3, 3, 3])),
+    2,
+  );
+  const graph = changed(l.b.build(), {
+    "conv1.weight": (w) => {
+      for (let o = 0; o < 2; o++) w[(o * 3 + 1) * 9 + 4] = 0;
+    },
+  });
+  const { graph: small } = await compact(graph);
+  assert.equal(shape(small, "conv1.weight"), [2, 2, 3, 3]);
+  sameOutputs(small, graph);
+  const open = { ...graph, inputs: [{ ...graph.inputs[0]!, shape: [null, 2, null, null] }] };
+  assert.is((await compact(open)).report.removed, 0);
+});
+
+test("a row of a kept channel that nobody needs any more does not hold what it reads", async () => {
+  // fc does not read channel 1, but conv1 does: conv2's filter 1 stays for its place in the sum, and what only it read goes.
+  const graph = changed(residualNet(), {
+    "fc.weight": (w) => {
+      for (let o = 0; o < 3; o++) w[o * 4 + 1] = 0;
+    },
+    "conv2.weight": (w) => {
+      for (const o of [0, 2, 3]) w.fill(0, (o * 6 + 5) * 9, (o * 6 + 6) * 9);
+    },
+  });
+  const { graph: small } = await compact(graph);
+  assert.equal(shape(small, "conv2.weight"), [4, 5, 3, 3]);
+  sameOutputs(small, graph);
+});
+
+test("a mask counts even where the weight under it is no zero", async () => {
+  const graph = residualNet();
+  const mask = new Uint8Array(6 * 4 * 9).fill(1).fill(0, 2 * 36, 3 * 36);
+  const masked = {
+    ...changed(graph, { "bn1.bias": (b) => b.fill(-1), "bn1.running_mean": (m) => m.fill(0) }),
+    masks: new Map([["conv1.weight", { dtype: "bool", shape: [6, 4, 3, 3], data: mask }]]),
+  } as Graph;
+  const { graph: small } = await compact(masked);
+  assert.equal(shape(small, "conv1.weight"), [5, 4, 3, 3]);
+  sameOutputs(small, masked);
+});
+
+test("the report says what went and what that saves", async () => {
+  const graph = changed(residualNet(), {
+    "conv2.weight": (w) => {
+      for (let o = 0; o < 4; o++) w.fill(0, (o * 6 + 4) * 9, (o * 6 + 5) * 9);
+    },
+  });
+  const { report } = await compact(graph);
+  // One filter of conv1 (36 weights, 2 of bn1) and its column of conv2 (36 zeros); 25 pixels.
+  assert.equal(report.removed, 1);
+  assert.equal(
+    report.layers.map((l) => [l.layer, l.units, l.removed, l.columns]),
+    [
+      ["conv0", 4, 0, 18],
+      ["conv1", 6, 1, 36],
+      ["conv2", 4, 0, 45],
+      ["fc", 3, 0, 4],
+    ],
+  );
+  const { before, after } = report;
+  assert.equal(
+    [before.parameters - after.parameters, before.nonzeros - after.nonzeros, before.macs - after.macs],
+    [74, 38, 25 * 72],
+  );
+});
+
 test("a constant folds into the biases of an unpadded convolution and of a Gemm, which may be new ones", async () => {
   const l = layers("fold");
   const x = l.b.input("image", [null, 2, 4, 4]);

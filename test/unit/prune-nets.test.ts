@@ -1,58 +1,22 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Graph } from "../../src/graph/graph.ts";
 import { arches } from "../../src/nets/arches.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
 import { compact } from "../../src/prune/compact.ts";
 import { coupledSets } from "../../src/prune/groups.ts";
 import { prune } from "../../src/prune/prune.ts";
-import type { HostTensor } from "../../src/tensor/host-tensor.ts";
 import { sameOutputs } from "../support/prune-outputs.ts";
+import { randomImage, randomNet } from "../support/random-nets.ts";
 
 const test = suite("prune built-in nets");
 
-/** A cheap seeded stream in [0, 1): the big nets have 25 million weights. */
-function stream(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-/**
- * A built-in net with random weights, BatchNormalization statistics and shifts included, that keep activations near 1.
- * ImageNet nets get 64x64 images: their shapes do not depend on the size, and the reference is slow.
- */
-function randomised(name: string, imagenet: boolean): Graph {
-  const graph = buildNet(name, { init: "zeros" });
-  const next = stream(name.length + 17);
-  const weights = new Map<string, HostTensor>();
-  for (const [key, w] of graph.weights) {
-    if (w.dtype !== "f32" || w.shape.length === 0) {
-      weights.set(key, w);
-      continue;
-    }
-    const fan = w.shape.slice(1).reduce((a, b) => a * b, 1);
-    const data = new Float32Array(w.data.length);
-    for (let i = 0; i < data.length; i++) {
-      const u = next();
-      if (w.shape.length > 1) data[i] = (2 * u - 1) * Math.sqrt(6 / fan);
-      else data[i] = key.endsWith("running_var") || key.endsWith(".weight") ? 0.5 + u : u - 0.5;
-    }
-    weights.set(key, { ...w, data });
-  }
-  const inputs = imagenet ? [{ ...graph.inputs[0]!, shape: [null, 3, 64, 64] }] : graph.inputs;
-  return { ...graph, inputs, weights };
-}
-
-for (const { name, dataset } of arches) {
+for (const { name } of arches) {
   test(`${name}: filter pruning equals masking the same channels`, async () => {
-    const graph = randomised(name, dataset === "imagenet");
+    const graph = randomNet(name);
     const options = { method: "magnitude", granularity: "filter", sparsity: 0.4, norm: "l2" } as const;
     const small = await prune(graph, options);
     const masked = await prune(graph, { ...options, keepShape: true });
-    const inputs = { image: imageFor(graph) };
+    const inputs = { image: randomImage(graph) };
     sameOutputs(small.graph, masked.graph, inputs);
     const step = small.record.steps[0]!;
     assert.ok(step.kind === "prune");
@@ -69,13 +33,6 @@ for (const { name, dataset } of arches) {
     for (const [key, w] of small.graph.weights)
       assert.equal(again.graph.weights.get(key)!.shape, w.shape, key);
   });
-}
-
-function imageFor(graph: Graph): HostTensor {
-  const shape = graph.inputs[0]!.shape.map((d) => d ?? 1);
-  const next = stream(5);
-  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 2 * next() - 1);
-  return { dtype: "f32", shape, data };
 }
 
 test("resnet20: the stages' residual streams are three nested sets, every block has one of its own", () => {

@@ -87,7 +87,7 @@ svg("a mask hides weights that are not zero", () => {
   const masks = new Map([["second.weight", tensor(new Uint8Array(21), [3, 7], "bool")]]);
   const text = maskPicture({ ...plain, masks }, "second");
   assert.match(text, "0 of 21 kept (0.0 %)");
-  assert.not.match(text, "<path");
+  assert.not.match(text, /<path fill="#124"/);
 });
 
 svg("a large weight is drawn in shaded squares, and the picture says so", () => {
@@ -132,6 +132,49 @@ svg("what is no layer with a weight is refused, and the layers are listed", asyn
   const net = buildNet("glyphnet");
   for (const name of ["image", "relu1", "bn1", "bn1.weight", "linear.bias", "nowhere", ""])
     await fails(() => maskPicture(net, name), "E_INPUT", /the layers are conv1, layer1\.0\.conv1.*linear\./);
+});
+
+svg("a layer that reads a flattened image shows its bands and what reads each pixel", () => {
+  const b = graphBuilder("bands");
+  const image = b.input("image", [null, 1, 4, 5]);
+  const flat = b.node("Flatten", [image], { axis: 1 }, { name: "flatten" });
+  // Three filters; only the middle pixels of each row of five are read, pixel (2, 1) by all three.
+  const weight = tensor(new Float32Array(3 * 20), [3, 20]);
+  for (const y of [0, 1, 2, 3]) weight.data[y * 5 + 2] = 1;
+  weight.data[20 + 7] = 1;
+  weight.data[40 + 7] = 1;
+  b.output(b.node("Gemm", [flat, b.weight("w", weight)], { transB: 1 }, { name: "ip1" }), [null, 3]);
+  const text = maskPicture(b.build(), "ip1");
+  assert.match(text, "kept per column: at most 3 of 3; a mark where a row of pixels begins (every 5)");
+  const ticks = /stroke-width="0.5" fill="none" d="([^"]*)"/.exec(text)![1]!;
+  assert.equal(
+    [...ticks.matchAll(/M(\d+) /g)].map((m) => Number(m[1]) / 4),
+    [0, 5, 10, 15],
+  );
+  // Bars of 16, 48, 16 and 16 pixels at columns 2, 7, 12 and 17.
+  const bars = /<path fill="#357" d="([^"]*)"/.exec(text)![1]!;
+  assert.equal(
+    [...bars.matchAll(/M(\d+) \d+h4v(\d+)/g)].map((m) => [Number(m[1]) / 4, Number(m[2])]),
+    [
+      [2, 16],
+      [7, 48],
+      [12, 16],
+      [17, 16],
+    ],
+  );
+  assert.match(text, "16 of 20 pixels are read by none");
+  const pixels = [
+    ...text.matchAll(/<rect x="(\d+)" y="(\d+)" width="6" height="6" fill="#124" fill-opacity="([\d.]+)"/g),
+  ];
+  assert.equal(
+    pixels.map(([, x, y, opacity]) => [Number(x) / 6, (Number(y) - 16) / 6, Number(opacity)]),
+    [
+      [2, 0, 0.33],
+      [2, 1, 1],
+      [2, 2, 0.33],
+      [2, 3, 0.33],
+    ],
+  );
 });
 
 svg("names are escaped", () => {

@@ -4,12 +4,15 @@ import { openData } from "../../data/files.ts";
 import { openModel } from "../../io/files.ts";
 import { type Contender, compareModels } from "../../report/compare.ts";
 import { comparisonTable, planTable } from "../../report/comparison-table.ts";
+import { type CountConvention, countConventions } from "../../report/counts.ts";
 import { nodeHost } from "../../report/host.ts";
 import {
   addCommonOptions,
   type CommonOptions,
+  oneOf,
   planOption,
   print,
+  several,
   wholeNumber,
   withGpu,
   writeJson,
@@ -23,6 +26,7 @@ interface Options extends CommonOptions, PreprocessingOptions {
   readonly limit?: number;
   readonly rounds: number;
   readonly layers?: boolean;
+  readonly count: readonly CountConvention[];
 }
 
 export function compareCommand(): Command {
@@ -36,6 +40,12 @@ export function compareCommand(): Command {
     .option("--batch <n>", "images per run", wholeNumber("--batch", 1), 32)
     .option("--limit <n>", "score only the first n images", wholeNumber("--limit", 1))
     .option("--rounds <n>", "timing rounds; in each, every model runs once", wholeNumber("--rounds", 3), 15)
+    .option(
+      "--count <convention>",
+      "also count MACs and parameters as thop-2020 or filters-only (see inspect --help); may be repeated",
+      several(oneOf("--count", countConventions)),
+      [],
+    )
     .option("--layers", "also print the plan of every model, layer by layer");
   return addPreprocessingOptions(command).action(
     async (dense: string, pruned: string[], options: Options) => {
@@ -56,6 +66,7 @@ export function compareCommand(): Command {
             batch: options.batch,
             rounds: options.rounds,
             plan: planOption(options.plan, "measured"),
+            counts: options.count,
             host: nodeHost(),
             onProgress: progress.update,
           });

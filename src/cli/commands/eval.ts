@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { openData } from "../../data/files.ts";
 import { openModel } from "../../io/files.ts";
 import { writeNpy } from "../../io/npy.ts";
-import { percent } from "../../report/format.ts";
+import { percentOf } from "../../report/format.ts";
 import { compile } from "../../run/compile.ts";
 import { evaluate } from "../../run/evaluate.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
@@ -54,7 +54,7 @@ export function evalCommand(): Command {
         writeJson(options, result);
         print(
           options,
-          `${graph.name} on ${result.images} images of ${dataset.name}: top-1 ${percent(result.top1)}, top-5 ${percent(result.top5)}, loss ${result.loss.toFixed(4)}`,
+          `${graph.name} on ${result.images} images of ${dataset.name}: top-1 ${percentOf(result.top1, result.images)} (error ${percentOf(1 - result.top1, result.images)}), top-5 ${percentOf(result.top5, result.images)}, loss ${result.loss.toFixed(4)}`,
         );
       } finally {
         progress.stop();

@@ -87,6 +87,7 @@ function defaults(): string {
     ["glyphnet", "glyphnet"],
     ["vgg16", "vgg16"],
     ["resnet20 to resnet110", "resnet20"],
+    ["densenet40, googlenet", "densenet40"],
     ["ImageNet nets", "resnet50"],
     ["any other", undefined],
   ];
