@@ -1,5 +1,6 @@
 import { PruneError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
+import { checkEvidence } from "./evidence.ts";
 import { parseGranularity } from "./granularity.ts";
 import { graphHash } from "./hash.ts";
 import { prunableLayers } from "./layers.ts";
@@ -8,7 +9,6 @@ import { checkNames, fillOptions, type PruneOptions } from "./options.ts";
 import { pruneFilters } from "./prune-filters.ts";
 import { pruneUnits } from "./prune-units.ts";
 import { type PruneRecord, type PruneStep, withStep } from "./record.ts";
-import { checkEvidence } from "./score.ts";
 import { emptyStructure } from "./structure.ts";
 import { staticTypes } from "./types.ts";
 
@@ -21,7 +21,7 @@ export interface Pruned {
 }
 
 /**
- * Prunes a graph: scores by the method, a budget turns scores into zeros and masks (element, block) or removes whole
+ * Prunes a graph: scores by the method, a budget turns scores into zeros and masks (element, block, N:M) or removes whole
  * channels with everything coupled to them (filter). Decided on the host from weights, options and evidence alone, so the
  * same call gives the same bytes. A graph that is already pruned may be pruned further: masked and zero units count as
  * removed and go first.
@@ -45,7 +45,7 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
     granularity.kind === "filter"
       ? pruneFilters(graph, types, layers, method, filled, evidence)
       : {
-          ...pruneUnits(graph, layers, granularity, method, filled, evidence),
+          ...pruneUnits(graph, types, layers, granularity, method, filled, evidence),
           structure: emptyStructure,
           notes: [],
         };
@@ -54,6 +54,7 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
   const step = {
     kind: "prune",
     options: filled,
+    ...(evidence.source && { evidence: evidence.source }),
     before,
     after: await graphHash(result.graph),
     layers: result.layers,

@@ -2,9 +2,11 @@ import { InputError, printable } from "../../errors.ts";
 import { magnitude } from "./magnitude.ts";
 import type { Method } from "./method.ts";
 import { random } from "./random.ts";
+import { snip } from "./snip.ts";
+import { wanda } from "./wanda.ts";
 
 /** Every method, one file each; `secateur methods`, the tests and the bench read this list. */
-export const methods: readonly Method[] = [magnitude, random];
+export const methods: readonly Method[] = [magnitude, random, snip, wanda];
 
 /** The method of that name; E_INPUT for any other. */
 export function findMethod(name: string): Method {
