@@ -5,7 +5,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
 import type { Evidence, EvidenceKind } from "../prune/evidence.ts";
-import { prunableLayers } from "../prune/layers.ts";
+import { layerMatches, prunableLayers } from "../prune/layers.ts";
 import { findMethod } from "../prune/methods/index.ts";
 import { staticTypes } from "../prune/types.ts";
 import { checkImages, shapedFor } from "../run/evaluate.ts";
@@ -32,7 +32,9 @@ export interface CollectOptions {
   readonly norms?: "batch" | "running";
   /** For methods that prune in rounds while they gather (synflow): the share to remove in the end. */
   readonly sparsity?: number;
-  /** For the same methods: how many rounds. */
+  /** Layers that will be skipped, by node or weight name; nothing is gathered about them. */
+  readonly skip?: readonly string[];
+  /** For methods that prune in rounds while they gather: how many rounds. */
   readonly rounds?: number;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -64,7 +66,9 @@ export async function collectEvidence(
   const context: CollectContext = {
     gpu,
     graph,
-    layers: prunableLayers(graph, staticTypes(graph)),
+    layers: prunableLayers(graph, staticTypes(graph)).filter(
+      (layer) => !options.skip?.some((name) => layerMatches(layer, name)),
+    ),
     calibration() {
       if (!data || data.length === 0) {
         throw new InputError(

@@ -1,6 +1,5 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Dataset } from "../../src/data/dataset.ts";
 import { preprocess } from "../../src/data/dataset.ts";
 import { collectEvidence } from "../../src/evidence/collect.ts";
 import { graphBuilder } from "../../src/graph/builder.ts";
@@ -11,49 +10,11 @@ import { runReference } from "../../src/run/reference.ts";
 import { toNumbers } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
 import { gpuTest } from "../support/gpu.ts";
+import { linearCases, linearNet, plain, randomImages, softmax } from "../support/linear-case.ts";
 import { noise } from "../support/prune-graphs.ts";
 import { residualNet } from "../support/training-nets.ts";
 
 const test = suite("evidence");
-const plain = { scale: 1 / 64, mean: [1], std: [1] };
-
-/** Random images [2, 5, 7] of 4 classes. */
-function images(length: number, shape: Dataset["shape"] = [2, 5, 7], classes = 4): Dataset {
-  const random = seeded(length);
-  const size = shape[0] * shape[1] * shape[2];
-  return {
-    name: "glyphs",
-    classes,
-    shape,
-    images: Uint8Array.from({ length: length * size }, () => random.below(256)),
-    labels: Uint8Array.from({ length }, () => random.below(classes)),
-    length,
-  };
-}
-
-/** logits = W · x for flat images of 4 values in 3 classes. */
-function linearNet(): Graph {
-  const b = graphBuilder("linear");
-  const w = b.weight("w", noise([3, 4], seeded(2), 0.5));
-  b.output(b.node("Gemm", [b.input("x", [null, 4]), w], { transB: 1 }), [null, 3]);
-  return b.build();
-}
-
-const softmax = (z: readonly number[]): number[] => {
-  const e = z.map((v) => Math.exp(v - Math.max(...z)));
-  return e.map((v) => v / e.reduce((a, b) => a + b, 0));
-};
-
-/** Every image of a linear net with its probabilities, by plain arithmetic. */
-function linearCases(graph: Graph, data: Dataset): { x: number[]; p: number[]; label: number }[] {
-  const w = toNumbers(graph.weights.get("w")!);
-  return Array.from({ length: data.length }, (_, n) => {
-    const x = toNumbers(preprocess(data, n, 1, plain));
-    const z = [0, 1, 2].map((c) => x.reduce((sum, v, k) => sum + v * w[c * 4 + k]!, 0));
-    return { x, p: softmax(z), label: data.labels[n]! };
-  });
-}
-
 function close(got: ArrayLike<number | bigint>, want: ArrayLike<number>, tolerance = 1e-5): void {
   assert.is(got.length, want.length);
   const scale = Math.max(...Array.from(want, Math.abs), 1e-30);
@@ -67,7 +28,7 @@ function close(got: ArrayLike<number | bigint>, want: ArrayLike<number>, toleran
 
 gpuTest(test, "gradients of a linear classifier are (p - t) xᵀ, whatever the batch", async (gpu) => {
   const graph = linearNet();
-  const data = images(12, [1, 2, 2], 3);
+  const data = randomImages(12, [1, 2, 2], 3);
   const want = new Float64Array(12);
   for (const { x, p, label } of linearCases(graph, data)) {
     for (let i = 0; i < 12; i++) {
@@ -86,7 +47,7 @@ gpuTest(
   "gradients through convolutions and normalisation agree with differences of the loss",
   async (gpu) => {
     const graph = residualNet(3);
-    const data = images(6);
+    const data = randomImages(6);
     const loss = (g: Graph): number => {
       let sum = 0;
       for (let n = 0; n < 6; n++) {
@@ -179,7 +140,7 @@ gpuTest(
   "norms, means and second moments of inputs by their definition, groups and padding included",
   async (gpu) => {
     const graph = probedNet();
-    const data = images(6);
+    const data = randomImages(6);
     const evidence = await collectEvidence(gpu, graph, data, ["inputNorms", "inputMeans", "inputMoments"], {
       preprocessing: plain,
       batch: 4,
@@ -219,7 +180,7 @@ gpuTest(
   "the same call gathers the same evidence, another seed other images, and it replays",
   async (gpu) => {
     const graph = residualNet(3);
-    const data = images(40);
+    const data = randomImages(40);
     const options = { preprocessing: plain, images: 8, seed: 5 };
     const first = await collectEvidence(gpu, graph, data, "wanda", options);
     const again = await collectEvidence(gpu, graph, data, "wanda", options);

@@ -1,12 +1,16 @@
 import { InputError, printable } from "../../errors.ts";
+import { grasp } from "./grasp.ts";
+import { karnin } from "./karnin.ts";
 import { magnitude } from "./magnitude.ts";
 import type { Method } from "./method.ts";
+import { obd } from "./obd.ts";
 import { random } from "./random.ts";
 import { snip } from "./snip.ts";
+import { synflow } from "./synflow.ts";
 import { wanda } from "./wanda.ts";
 
-/** Every method, one file each; `secateur methods`, the tests and the bench read this list. */
-export const methods: readonly Method[] = [magnitude, random, snip, wanda];
+/** Every method that only scores, one file each; `secateur methods`, the tests and the bench read this list. */
+export const methods: readonly Method[] = [magnitude, random, obd, karnin, snip, grasp, synflow, wanda];
 
 /** The method of that name; E_INPUT for any other. */
 export function findMethod(name: string): Method {
