@@ -1,4 +1,5 @@
 import { PruneError } from "../errors.ts";
+import { learnedNames } from "../graph/statistics.ts";
 import { compile } from "../run/compile.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { CollectContext, Collector } from "./collector.ts";
@@ -16,7 +17,7 @@ export const curvature: Collector = {
   async collect(context) {
     const weights = context.layers.map((l) => l.weight);
     const sums = weightSums(context.graph, weights);
-    const images = await perClass(context, (gradients, probability) => {
+    const images = await perClass(context, weights, (gradients, probability) => {
       for (const [weight, g] of gradients) {
         const sum = sums.of(weight);
         for (let i = 0; i < sum.length; i++) sum[i]! += probability * g[i]! * g[i]!;
@@ -37,7 +38,9 @@ export const jacobian: Collector = {
   kind: "jacobian",
   needsData: true,
   async collect(context) {
-    const weights = context.layers.map((l) => context.graph.weights.get(l.weight)!.data.length);
+    // Biases too: they make up for what is removed.
+    const names = learnedNames(context.graph);
+    const weights = names.map((name) => context.graph.weights.get(name)!.data.length);
     const { images, classes } = context.calibration();
     const rows = images * classes;
     const elements = weights.reduce((a, b) => a + b, 0);
@@ -46,11 +49,9 @@ export const jacobian: Collector = {
         `the full second derivative of ${elements} weights from ${rows} gradients is too much: it is for small nets. Use fewer images, or obd (its diagonal) or sparsegpt (one layer at a time).`,
       );
     }
-    const result = new Map(
-      context.layers.map((l, i) => [l.weight, new Float64Array(rows * weights[i]!)] as const),
-    );
+    const result = new Map(names.map((name, i) => [name, new Float64Array(rows * weights[i]!)] as const));
     let row = 0;
-    await perClass(context, (gradients, probability) => {
+    await perClass(context, names, (gradients, probability) => {
       const scale = Math.sqrt(probability / images);
       for (const [weight, g] of gradients) {
         const to = result.get(weight)!;
@@ -72,11 +73,11 @@ export const jacobian: Collector = {
  */
 async function perClass(
   context: CollectContext,
+  weights: readonly string[],
   visit: (gradients: ReadonlyMap<string, Float32Array>, probability: number) => void,
 ): Promise<number> {
-  const { gpu, graph, layers, onProgress } = context;
+  const { gpu, graph, onProgress } = context;
   const data = context.calibration().inBatchesOf(1);
-  const weights = layers.map((l) => l.weight);
   // One image has no statistics of its own.
   const loss = lossGraph(graph, { batch: 1, classes: data.classes, weights, norms: "running" });
   const session = await compile(gpu, loss.graph, {});

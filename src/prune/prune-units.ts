@@ -9,7 +9,7 @@ import type { Evidence } from "./evidence.ts";
 import type { Granularity } from "./granularity.ts";
 import { forEachElement, type PrunableLayer, unitCount } from "./layers.ts";
 import { fullMask } from "./mask-filters.ts";
-import type { Method, Solution } from "./methods/method.ts";
+import type { Method, Solution, Solved } from "./methods/method.ts";
 import { shareOf } from "./options.ts";
 import type { LayerResult, RecordedOptions } from "./record.ts";
 import { scoreLayer } from "./score.ts";
@@ -37,8 +37,10 @@ export function pruneUnits(
 ): { readonly graph: Graph; readonly layers: readonly LayerResult[] } {
   const asked = layers.filter((layer) => shareOf(options, layer) !== undefined);
   const job = { graph, types, layers: asked, granularity, method, options, evidence };
-  const solutions = method.solve ? solved(job) : chosen(job);
+  const skipped = layers.filter((layer) => !asked.includes(layer)).map((layer) => layer.weight);
+  const { layers: solutions, others }: Solved = method.solve ? solved(job, skipped) : { layers: chosen(job) };
   const weights = new Map(graph.weights);
+  for (const [name, value] of others ?? []) weights.set(name, value);
   const masks = new Map(graph.masks);
   for (const [i, layer] of asked.entries()) {
     const { removed, weight: repaired } = solutions[i]!;
@@ -100,7 +102,10 @@ function choose(
 }
 
 /** The method chooses and repairs by itself, within the same budgets. */
-function solved({ graph, layers, granularity, method, options, evidence }: Asked): readonly Solution[] {
+function solved(
+  { graph, layers, granularity, method, options, evidence }: Asked,
+  skipped: readonly string[],
+): Solved {
   const counts = options.scope === "global" ? undefined : countsOf(layers, granularity, options);
   return (method.solve ?? internal("no solve"))({
     graph,
@@ -114,6 +119,7 @@ function solved({ graph, layers, granularity, method, options, evidence }: Asked
     scope: options.scope,
     remove: totalOf(layers, granularity, options),
     evidence,
+    skipped,
   });
 }
 

@@ -44,12 +44,21 @@ export interface SolveContext {
   /** Units to remove over all layers. */
   readonly remove: number;
   readonly evidence: Evidence;
+  /** Weights of layers that are to be left alone. */
+  readonly skipped: readonly string[];
 }
 
-/** Per layer of the context, in its order: 1 for every unit that goes, and the weights of those that stay. */
+/** Of one layer: 1 for every unit that goes, and the weights of those that stay. */
 export interface Solution {
   readonly removed: Uint8Array;
   readonly weight: HostTensor;
+}
+
+/** What `solve` returns: the layers of the context in their order. */
+export interface Solved {
+  readonly layers: readonly Solution[];
+  /** Other values that changed with them, by name: biases, say. */
+  readonly others?: ReadonlyMap<string, HostTensor>;
 }
 
 /** What every method says of itself; `secateur methods` prints it. */
@@ -69,6 +78,8 @@ export interface MethodFacts {
     readonly scope?: Scope;
     /** Images to gather evidence on. */
     readonly images?: number;
+    /** Times that evidence is gathered anew on the way to the sparsity. */
+    readonly rounds?: number;
   };
 }
 
@@ -84,5 +95,5 @@ export interface Method extends MethodFacts {
    * Only for methods whose removals change the weights that stay, and with them the next choice (Optimal Brain Surgeon and its
    * kin): chooses exactly as many units as asked and returns the new weights. Takes the place of `score` where it is there.
    */
-  solve?(context: SolveContext): readonly Solution[];
+  solve?(context: SolveContext): Solved;
 }
