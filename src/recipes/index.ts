@@ -2,11 +2,33 @@ import type { Dataset } from "../data/dataset.ts";
 import { InputError, printable } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
+import { methods } from "../prune/methods/index.ts";
+import type { MethodFacts } from "../prune/methods/method.ts";
+import { dynamicNetworkSurgery } from "./dynamic-network-surgery.ts";
 import { gradual } from "./gradual.ts";
+import { hanRecipe } from "./han.ts";
+import { karninRecipe } from "./karnin.ts";
+import { lottery } from "./lottery.ts";
+import { movement } from "./movement.ts";
 import type { Recipe, RecipeOptions, RecipeResult } from "./recipe.ts";
+import { rigl } from "./rigl.ts";
 
-/** Every method that trains, one file each; `secateur methods` lists them after those that only score. */
-export const recipes: readonly Recipe[] = [gradual];
+/** Every method that trains, one file each. */
+export const recipes: readonly Recipe[] = [
+  hanRecipe,
+  karninRecipe,
+  dynamicNetworkSurgery,
+  gradual,
+  lottery,
+  rigl,
+  movement,
+];
+
+/** Every method there is: those that only score, with their recipe in their place where they have one, then the others that train. */
+export const allMethods = (): MethodFacts[] => [
+  ...methods.map((m) => findRecipe(m.name) ?? m),
+  ...recipes.filter((r) => !methods.some((m) => m.name === r.name)),
+];
 
 export const findRecipe = (name: string): Recipe | undefined => recipes.find((r) => r.name === name);
 

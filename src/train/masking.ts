@@ -15,4 +15,6 @@ export interface Masking {
   settles(totalSteps: number): number;
   /** Called before step `step`, counted from 0 over all epochs. */
   before(step: number, totalSteps: number, trainer: Trainer): Promise<void> | void;
+  /** Called once after the last step. */
+  after?(trainer: Trainer): Promise<void> | void;
 }

@@ -12,9 +12,10 @@ export type MaskMode = "hold" | "soft" | "gate";
 
 /**
  * What can be summed up per element on the way: the loss's gradient with respect to the weight as the net uses it (also where the
- * mask is 0), or that times the weight (movement: Sanh et al. 2020).
+ * mask is 0), that times the weight ("movement": Sanh et al. 2020), or that times the step that the weight then takes ("work":
+ * Karnin 1990).
  */
-export type Tracked = "gradient" | "movement";
+export type Tracked = "gradient" | "movement" | "work";
 
 export interface StepOptions {
   readonly batch: number;
@@ -83,19 +84,19 @@ interface Draft {
   constant(value: HostTensor): string;
 }
 
-function draft(nodes: readonly Node[], weights: ReadonlyMap<string, HostTensor>): Draft {
+function draft(nodes: readonly Node[], weights: ReadonlyMap<string, HostTensor>, prefix: string): Draft {
   let count = 0;
   const d: Draft = {
     nodes: [...nodes],
     weights: new Map(weights),
     node(op, inputs, attributes = {}, outputs = 1) {
-      const name = `train/${op}#${count++}`;
+      const name = `${prefix}/${op}#${count++}`;
       const names = outputs === 1 ? [name] : Array.from({ length: outputs }, (_, i) => `${name}:${i}`);
       d.nodes.push({ name, op, inputs, outputs: names, attributes: new Map(Object.entries(attributes)) });
       return names;
     },
     constant(value) {
-      const name = `train/constant#${count++}`;
+      const name = `${prefix}/constant#${count++}`;
       d.weights.set(name, value);
       return name;
     },
@@ -128,7 +129,7 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
   if (net.dropout) inputs.push({ name: stepInput, dtype: "i32", shape: [1] });
   const soft = options.masks !== "hold";
   const dense = soft ? learned : [];
-  const d = draft(soft ? masked(net.nodes, masks) : net.nodes, underMasks(graph, dense));
+  const d = draft(soft ? masked(net.nodes, masks) : net.nodes, underMasks(graph, dense), "train");
   for (const [name, mask] of masks) d.weights.set(maskName(name), mask);
   const loss = addLoss(d, net, teacher);
   addMetrics(d, net, loss, batch);
@@ -136,7 +137,7 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
   const outputs = [{ name: loss, dtype: "f32" as const, shape: [] }];
   const forward = makeGraph({ name: graph.name, inputs, outputs, nodes: d.nodes, weights: d.weights });
   const gradients = gradientGraph(forward, { loss, wrt });
-  const backward = draft(gradients.graph.nodes, gradients.graph.weights);
+  const backward = draft(gradients.graph.nodes, gradients.graph.weights, "update");
   const variables = [...learned, ...net.statistics, ...[...masks.keys()].map(maskName), metrics];
   const found = new Map(
     learned.flatMap((name, i) => {
@@ -144,8 +145,8 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
       return g === undefined ? [] : [[name, g] as const];
     }),
   );
-  const tracked = track(backward, found, masks, options.track ?? []);
-  variables.push(...tracked);
+  const tracking = track(backward, found, masks, options.track ?? []);
+  variables.push(...tracking.sums);
   const gated = options.masks === "gate" ? throughMasks(backward, found, masks) : found;
   const scale = clipping(backward, [...gated.values()], optimizer);
   for (const [name, gradient] of gated) {
@@ -173,12 +174,13 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
     const own: Record<string, Attribute> = sgd
       ? { nesterov: optimizer.nesterov ? 1 : 0 }
       : { decoupled: optimizer.kind === "adamw" ? 1 : 0 };
-    backward.node(
+    const [next] = backward.node(
       sgd ? "SgdUpdate" : "AdamUpdate",
       operands,
       { ...own, penalise: penalise ? 1 : 0 },
       sgd ? 2 : 3,
     );
+    tracking.moved(name, next!);
   }
   return {
     graph: makeGraph({ ...gradients.graph, nodes: backward.nodes, weights: backward.weights }),
@@ -191,26 +193,46 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
   };
 }
 
-/** Sums over steps of what `what` says, for every weight with a mask; returns the variables that hold them. */
+interface Tracking {
+  /** The variables that hold the sums. */
+  readonly sums: readonly string[];
+  /** Adds what can be said only once the weight has its new value. */
+  moved(weight: string, next: string): void;
+}
+
+/** Sums over steps of what `what` says, for every weight with a mask. */
 function track(
   d: Draft,
   gradients: ReadonlyMap<string, string>,
   masks: ReadonlyMap<string, HostTensor>,
   what: readonly Tracked[],
-): string[] {
-  const names: string[] = [];
+): Tracking {
+  const sums: string[] = [];
+  const products = new Map<string, string>();
   for (const kind of what) {
     for (const [name, mask] of masks) {
       const gradient = gradients.get(name);
       const sum = trackedName(name, kind);
       d.weights.set(sum, zeros(mask.shape));
-      names.push(sum);
+      sums.push(sum);
       if (gradient === undefined) continue;
-      const value = kind === "movement" ? d.node("Mul", [gradient, name])[0]! : gradient;
-      d.node("Accumulate", [sum, value]);
+      if (kind === "gradient") d.node("Accumulate", [sum, gradient]);
+      else {
+        const product = products.get(name) ?? d.node("Mul", [gradient, name])[0]!;
+        products.set(name, product);
+        if (kind === "movement") d.node("Accumulate", [sum, product]);
+      }
     }
   }
-  return names;
+  return {
+    sums,
+    moved(weight, next) {
+      if (!what.includes("work") || !products.has(weight)) return;
+      const [after] = d.node("Mul", [gradients.get(weight)!, next]);
+      const [step] = d.node("Sub", [after!, products.get(weight)!]);
+      d.node("Accumulate", [trackedName(weight, "work"), step!]);
+    },
+  };
 }
 
 /** Gradients that pass only where the masks are 1. */

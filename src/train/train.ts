@@ -315,6 +315,7 @@ function runOf(
       await save();
     },
     async result() {
+      await options.masking?.after?.(trainer);
       const shown = Math.min(trainImagesMeasured, data.train.length);
       const onTrain = await measure(best, subset(data.train, { from: 0, to: shown }), "at the end");
       const onTest = options.test && (await measure(best, options.test, "at the end"));

@@ -1,5 +1,6 @@
 import { InputError, printable } from "../../errors.ts";
 import { grasp } from "./grasp.ts";
+import { han } from "./han.ts";
 import { karnin } from "./karnin.ts";
 import { magnitude } from "./magnitude.ts";
 import type { Method } from "./method.ts";
@@ -16,6 +17,8 @@ import { wanda } from "./wanda.ts";
 export const methods: readonly Method[] = [
   magnitude,
   random,
+  nOfM,
+  han,
   obd,
   obs,
   karnin,
