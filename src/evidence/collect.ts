@@ -93,8 +93,17 @@ export async function collectEvidence(
     }
     evidence[kind] = await collector.collect(context);
   }
-  const facts = data && chosen ? { data: await dataFacts(data) } : {};
-  return { ...evidence, source: { ...facts, images: chosen?.images ?? 0, seed, adapter: gpu.adapter.key } };
+  const source = {
+    ...(data && chosen && { data: await dataFacts(data) }),
+    images: chosen?.images ?? 0,
+    batch: chosen?.batch ?? 0,
+    seed,
+    norms: context.norms,
+    ...(options.sparsity !== undefined && { sparsity: options.sparsity }),
+    ...(options.rounds !== undefined && { rounds: options.rounds }),
+    adapter: gpu.adapter.key,
+  };
+  return kinds.length === 0 ? {} : { ...evidence, source };
 }
 
 /** So many images, none twice, drawn by the seed. */

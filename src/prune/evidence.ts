@@ -30,7 +30,12 @@ export type EvidenceKind = keyof typeof evidenceKinds;
 export interface EvidenceSource {
   readonly data?: { readonly name: string; readonly images: number; readonly hash: string };
   readonly images: number;
+  readonly batch: number;
   readonly seed: number;
+  readonly norms: "batch" | "running";
+  /** Of methods that prune in rounds while they gather. */
+  readonly sparsity?: number;
+  readonly rounds?: number;
   readonly adapter: string;
 }
 

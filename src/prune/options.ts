@@ -9,6 +9,7 @@ import { layerMatches, type PrunableLayer } from "./layers.ts";
 import { findMethod } from "./methods/index.ts";
 import type { Method, Norm, Scope } from "./methods/method.ts";
 import type { RecordedOptions } from "./record.ts";
+import { type Recovery, recoveries } from "./recover.ts";
 import type { InputShapes } from "./types.ts";
 
 /** What `prune` is asked to do. */
@@ -41,7 +42,9 @@ export interface PruneOptions {
   readonly rounding?: FilterRounding;
   /** Filters: only mask, do not remove (default false). */
   readonly keepShape?: boolean;
-  /** What the method needs to know beyond the weights. */
+  /** Elements, blocks, N:M: what stays makes up for what went, "bias" or "least-squares" (see `recover`); none unless said. */
+  readonly recover?: Recovery;
+  /** What method and recovery need to know beyond the weights. */
   readonly evidence?: Evidence;
   /** A representative shape for inputs with unknown dimensions other than the first. */
   readonly inputShapes?: InputShapes;
@@ -59,6 +62,7 @@ const known: ReadonlySet<string> = new Set<keyof PruneOptions>([
   "roundTo",
   "rounding",
   "keepShape",
+  "recover",
   "evidence",
   "inputShapes",
 ]);
@@ -90,6 +94,11 @@ export function fillOptions(options: PruneOptions): RecordedOptions {
   }
   const sparsity = sparsityOf(options.sparsity, granularity);
   const { scope, allocation } = spreadOf(options, method, granularity);
+  if (filter && options.recover !== undefined) {
+    throw new PruneError(
+      "recover is for single weights, blocks and N:M. Leave it out for granularity filter.",
+    );
+  }
   const keepShape: unknown = options.keepShape ?? false;
   if (typeof keepShape !== "boolean") {
     throw new InputError(`keepShape is ${String(keepShape)}; it is true or false.`);
@@ -110,6 +119,7 @@ export function fillOptions(options: PruneOptions): RecordedOptions {
     roundTo: wholeNumber(options.roundTo ?? 1, "roundTo", 1, 1 << 20),
     rounding: oneOf(options.rounding, ["kept", "removed"], "kept", "rounding"),
     keepShape,
+    ...(options.recover !== undefined && { recover: oneOf(options.recover, recoveries, "bias", "recover") }),
     ...(options.inputShapes && {
       inputShapes: Object.entries(options.inputShapes).map(([input, shape]) => ({
         input,

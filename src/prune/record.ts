@@ -44,13 +44,18 @@ const optionsSchema = v.object({
   roundTo: count,
   rounding: v.picklist(["kept", "removed"]),
   keepShape: v.boolean(),
+  recover: v.optional(v.picklist(["bias", "least-squares"])),
   inputShapes: v.optional(list(v.object({ input: text, shape: v.array(count) }))),
 });
 
 const evidenceSchema = v.object({
   data: v.optional(v.object({ name: text, images: count, hash })),
   images: count,
+  batch: count,
   seed: count,
+  norms: v.picklist(["batch", "running"]),
+  sparsity: v.optional(share),
+  rounds: v.optional(count),
   adapter: text,
 });
 

@@ -5,7 +5,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import { fixedSparsity, parseGranularity } from "../prune/granularity.ts";
 import { findMethod } from "../prune/methods/index.ts";
-import { type Pruned, type PruneOptions, prune } from "../prune/prune.ts";
+import { neededEvidence, type Pruned, type PruneOptions, prune } from "../prune/prune.ts";
 import { wholeNumber } from "../tensor/shape.ts";
 
 /** How sparsity rises from round to round: by equal numbers of weights, or by equal shares of those that are left. */
@@ -60,7 +60,8 @@ export async function pruneInRounds(
   for (let k = 1; k <= rounds; k++) {
     const sparsity = sparsityAt(asked.sparsity, k, rounds, spacing);
     const from = current?.graph ?? graph;
-    const evidence = await collectEvidence(gpu, from, data, method.name, {
+    const evidence = await collectEvidence(gpu, from, data, neededEvidence(method, asked.recover), {
+      ...(method.defaults?.images !== undefined && { images: method.defaults.images }),
       ...(typeof sparsity === "number" && { sparsity }),
       ...(asked.skip && { skip: asked.skip }),
       ...(asked.seed !== undefined && { seed: asked.seed }),

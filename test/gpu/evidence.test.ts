@@ -197,7 +197,7 @@ gpuTest(
 );
 
 gpuTest(test, "methods without images need no data, others say so", async (gpu) => {
-  assert.equal(Object.keys(await collectEvidence(gpu, linearNet(), undefined, "magnitude")), ["source"]);
+  assert.equal(await collectEvidence(gpu, linearNet(), undefined, "magnitude"), {});
   try {
     await collectEvidence(gpu, linearNet(), undefined, "wanda");
     assert.unreachable();
