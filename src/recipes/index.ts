@@ -54,7 +54,7 @@ export async function runRecipe(
 
 /** Reads a recipe's settings by name, defaults filled in, after checking them all. */
 export function settingsOf(
-  recipe: Recipe,
+  recipe: Pick<Recipe, "name" | "settings">,
   given: Readonly<Record<string, number>>,
 ): (name: string) => number {
   for (const [name, value] of Object.entries(given)) {

@@ -1,4 +1,5 @@
 import { PruneError } from "../errors.ts";
+import type { CollectOptions } from "../evidence/collect.ts";
 import { type Graph, withWeights } from "../graph/graph.ts";
 import type { PruneOptions } from "../prune/options.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
@@ -18,6 +19,8 @@ export interface RetrainRounds {
   readonly train?: TrainOptions;
   /** Options of every pruning beyond those of the caller. */
   readonly prune?: Partial<PruneOptions>;
+  /** How evidence is gathered. */
+  readonly collect?: CollectOptions;
   /** What becomes of the pruned net before it is trained: rewound weights, corrected dropout. */
   readonly prepare?: (pruned: Graph, before: Graph) => Graph;
 }
@@ -52,7 +55,8 @@ export async function pruneAndRetrain(
       ...plan.prune,
       method: plan.method,
       sparsity,
-      ...(k > 1 && { rounds: 1 }),
+      ...(rounds > 1 && { rounds: 1 }),
+      ...(plan.collect && { collect: plan.collect }),
     });
     const ready = plan.prepare?.(pruned.graph, graph) ?? pruned.graph;
     const trained = await train(gpu, ready, data, {
