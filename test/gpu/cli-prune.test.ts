@@ -67,12 +67,6 @@ cli("N:M needs no sparsity, lists and published lists go by layer", async () => 
   });
   succeeds("prune", "lenet300", "--sparsity", "ip1=0.5,ip3=0.1", "-o", at("list.onnx"), "--quiet");
   assert.equal(await kept("list.onnx"), { "ip1.weight": 117_600, "ip2.weight": 30_000, "ip3.weight": 900 });
-  succeeds("prune", "lenet300", "--sparsity", "published:han", "-o", at("han.safetensors"), "--quiet");
-  assert.equal(await kept("han.safetensors"), {
-    "ip1.weight": 235_200 - Math.round(235_200 * 0.92),
-    "ip2.weight": 2700,
-    "ip3.weight": 260,
-  });
   succeeds(
     "prune",
     "lenet300",
@@ -95,12 +89,8 @@ cli("wrong usage says what to give", () => {
   const cases: readonly (readonly [RegExp, ...string[]])[] = [
     [/--sparsity is missing/, "lenet300"],
     [/method wanda looks at images: give --data/, "lenet300", "--method", "wanda", "--sparsity", "0.5"],
-    [/method rigl looks at images: give --data/, "lenet300", "--method", "rigl", "--sparsity", "0.5"],
     [/--retrain looks at images: give --data/, "lenet300", "--sparsity", "0.5", "--retrain", "2"],
     [/--lr says how to train: give --retrain/, "lenet300", "--sparsity", "0.5", "--lr", "0.1"],
-    [/--set is "fast"/, "lenet300", "--method", "rigl", "--sparsity", "0.5", "--set", "fast"],
-    [/NAME=SHARE/, "lenet300", "--sparsity", "=0.5"],
-    [/use one of global, uniform, erk, lamp/, "lenet300", "--sparsity", "0.5", "--allocation", "owl"],
   ];
   for (const [words, ...args] of cases) {
     const run = secateur("prune", ...args, "-o", at("never.onnx"));
@@ -149,35 +139,6 @@ gpuTest(
     }
   },
 );
-
-gpuTest(cli, "rounds of pruning and training, and a method that trains, from one command", async () => {
-  const common = ["--data", "glyphs", "--limit", "200", "--batch", "25", "--retrain", "1", "--quiet"];
-  succeeds(
-    ...["prune", "lenet300", "--sparsity", "0.75", "--rounds", "2", ...common],
-    ...["-o", at("rounds.safetensors"), "--json", at("rounds.json")],
-  );
-  const rounds = json("rounds.json");
-  assert.equal(
-    rounds.steps.map((s: { kind: string }) => s.kind),
-    ["prune", "train", "prune", "train"],
-  );
-  assert.ok(Math.abs(rounds.rounds[0].sparsity - 0.5) < 1e-4);
-  const sum = Object.values(await kept("rounds.safetensors")).reduce((a, b) => a + b, 0);
-  assert.is(sum, 66_550);
-  succeeds(
-    ...["prune", "lenet300", "--method", "gradual", "--sparsity", "0.8", "--set", "end=0.5", ...common],
-    ...["-o", at("gradual.safetensors"), "--json", at("gradual.json")],
-  );
-  assert.is(json("gradual.json").steps.at(-1).options.recipe, "gradual");
-  succeeds(
-    ...["prune", "lenet300", "--sparsity", "0.8", "--from-scratch", ...common],
-    ...["-o", at("scratch.safetensors")],
-  );
-  assert.is(
-    Object.values(await kept("scratch.safetensors")).reduce((a, b) => a + b, 0),
-    53_240,
-  );
-});
 
 cli.after(() => rmSync(dir, { recursive: true, force: true }));
 cli.run();

@@ -4,15 +4,21 @@ import { UsageError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Graph } from "../../graph/graph.ts";
 import { inspectGraph } from "../../graph/statistics.ts";
-import { openModel, saveModel } from "../../io/files.ts";
+import { openModel, readFileLimited, saveModel } from "../../io/files.ts";
 import { allocations } from "../../prune/allocations/index.ts";
 import { granularityNames, parseGranularity } from "../../prune/granularity.ts";
 import { findMethod } from "../../prune/methods/index.ts";
 import { recoveries } from "../../prune/recover.ts";
 import { allMethods, findRecipe } from "../../recipes/index.ts";
-import { type PruningOutcome, requirements, runPruning } from "../../recipes/run.ts";
+import {
+  type PruningManifest,
+  parsePruningManifest,
+  pruningManifest,
+  repeatPruning,
+} from "../../recipes/manifest.ts";
+import { type PruningOutcome, type PruningRequest, requirements, runPruning } from "../../recipes/run.ts";
 import { count, percent } from "../../report/format.ts";
-import { meanOverlap, spreadOf } from "../../report/stability.ts";
+import { meanOverlap, type Spread, spreadOf } from "../../report/stability.ts";
 import { compile } from "../../run/compile.ts";
 import { evaluate } from "../../run/evaluate.ts";
 import {
@@ -36,6 +42,8 @@ interface Options extends CommonOptions, PreprocessingOptions, PruneArguments {
   readonly test?: string;
   readonly limit?: number;
   readonly seeds?: number;
+  readonly baselines?: boolean;
+  readonly repeat?: string;
   readonly output: string;
 }
 
@@ -122,6 +130,8 @@ export function pruneCommand(): Command {
       "repeat with n seeds, and say how accuracy and masks vary; the first is written",
       wholeNumber("--seeds", 1),
     )
+    .option("--baselines", "also prune by random and by magnitude, everything else the same, and compare")
+    .option("--repeat <manifest>", "do what OUT.manifest.json says again, and see that the same comes out")
     .requiredOption(
       "-o, --output <file>",
       ".safetensors or .onnx; the record goes beside it as FILE.record.json",
@@ -133,13 +143,21 @@ export function pruneCommand(): Command {
 interface Repeat {
   readonly seed: number;
   readonly outcome: PruningOutcome;
+  readonly manifest: PruningManifest;
   readonly top1?: number;
+}
+
+/** A plainer method under the same request. */
+interface Baseline {
+  readonly method: string;
+  readonly runs: readonly Repeat[];
 }
 
 async function run(spec: string, options: Options): Promise<void> {
   if (!/\.(safetensors|onnx)$/.test(options.output)) {
     throw new UsageError(`-o is "${options.output}"; its extension must be .safetensors or .onnx.`);
   }
+  if (options.repeat !== undefined) return repeat(spec, options, options.repeat);
   checkSparsity(options);
   const graph = await openModel(spec, { seed: options.seed });
   const request = requestOf(graph, options);
@@ -150,29 +168,58 @@ async function run(spec: string, options: Options): Promise<void> {
     );
   }
   const repeats = options.seeds ?? 1;
+  if (options.baselines && options.data === undefined && options.test === undefined)
+    throw new UsageError("--baselines compares accuracies: give --test DATA, or --data with a test half.");
   if (!needed.gpu && options.data === undefined && options.test === undefined) {
     // Without images there is nothing to measure, and without a GPU nothing to open.
     const runs: Repeat[] = [];
     for (let i = 0; i < repeats; i++) {
       const seed = (options.seed ?? 1) + i;
       const model = i === 0 ? graph : await again(spec, options, seed);
-      runs.push({
-        seed,
-        outcome: await runPruning(undefined, model, undefined, seeded(request, options, i)),
-      });
+      const asked = seeded(request, options, i);
+      const outcome = await runPruning(undefined, model, undefined, asked);
+      const manifest = await pruningManifest(undefined, model, undefined, asked, outcome);
+      runs.push({ seed, outcome, manifest });
     }
     return finish(graph, runs, options);
   }
   await withGpu(options, async (gpu) => {
     const runs: Repeat[] = [];
+    const beside: Baseline[] = [];
     const progress = startProgress(options);
     try {
       for (let i = 0; i < repeats; i++) runs.push(await once(gpu, spec, i, graph, options, progress));
+      for (const method of options.baselines ? ["random", "magnitude"] : []) {
+        if (method === options.method) continue;
+        const plain = { ...options, method, set: [] };
+        const own: Repeat[] = [];
+        for (let i = 0; i < repeats; i++) own.push(await once(gpu, spec, i, graph, plain, progress));
+        beside.push({ method, runs: own });
+      }
     } finally {
       progress.stop();
     }
-    await finish(graph, runs, options);
+    await finish(graph, runs, options, beside);
   });
+}
+
+async function repeat(spec: string, options: Options, file: string): Promise<void> {
+  const manifest = parsePruningManifest(new TextDecoder().decode(await readFileLimited(file)));
+  const seed = manifest.request["seed"];
+  const graph = await openModel(spec, {
+    seed: options.seed ?? (typeof seed === "number" ? seed : undefined),
+  });
+  if (manifest.data && options.data === undefined)
+    throw new UsageError(`${file} was made with images of ${manifest.data.name}: give the same --data.`);
+  const data =
+    manifest.data && options.data !== undefined
+      ? await openData(options.data, "train", { limit: options.limit })
+      : undefined;
+  const again = async (gpu?: Gpu): Promise<void> => {
+    const outcome = await repeatPruning(gpu, graph, data, manifest);
+    await finish(graph, [{ seed: Number(seed ?? 0), outcome, manifest }], options);
+  };
+  await (manifest.adapter === undefined ? again() : withGpu(options, again));
 }
 
 /** Only N:M and surgery, which has thresholds, know what to do without a sparsity. */
@@ -209,7 +256,7 @@ async function once(
     options.data === undefined ? undefined : await openData(options.data, "train", { limit: options.limit });
   const request = seeded(requestOf(graph, options), options, i);
   const preprocessing = data && preprocessingOption(graph, data, options);
-  const outcome = await runPruning(gpu, graph, data, {
+  const asked: PruningRequest = {
     ...request,
     collect: {
       ...request.collect,
@@ -237,10 +284,12 @@ async function once(
         `round ${r.round} of ${r.rounds}: ${percent(r.sparsity)} removed, validation top-1 ${percent(r.top1)}`,
       );
     },
-  });
+  };
+  const outcome = await runPruning(gpu, graph, data, asked);
+  const manifest = await pruningManifest(gpu, graph, data, asked, outcome);
   const own = options.data && /^(mnist:|glyphs$)/.test(options.data) ? options.data : undefined;
   const test = options.test ?? own;
-  if (test === undefined) return { seed, outcome };
+  if (test === undefined) return { seed, outcome, manifest };
   const unseen = await openData(test, "test", { limit: options.limit });
   const session = await compile(gpu, outcome.graph, { batch: Math.min(100, unseen.length) });
   try {
@@ -248,22 +297,28 @@ async function once(
       batch: 100,
       onProgress: (done, total) => progress.update("measuring", done, total),
     });
-    return { seed, outcome, top1 };
+    return { seed, outcome, manifest, top1 };
   } finally {
     session.dispose();
     progress.stop();
   }
 }
 
-async function finish(before: Graph, runs: readonly Repeat[], options: Options): Promise<void> {
-  const [{ outcome }] = runs as readonly [Repeat];
+async function finish(
+  before: Graph,
+  runs: readonly Repeat[],
+  options: Options,
+  beside: readonly Baseline[] = [],
+): Promise<void> {
+  const [{ outcome, manifest }] = runs as readonly [Repeat];
   await saveModel(outcome.graph, options.output);
   writeWhole(`${options.output}.record.json`, `${JSON.stringify(outcome.record, undefined, 2)}\n`);
-  const tops = runs.flatMap((r) => (r.top1 === undefined ? [] : [r.top1]));
+  writeWhole(`${options.output}.manifest.json`, `${JSON.stringify(manifest, undefined, 2)}\n`);
+  const top1 = accuracyOf(runs);
   const jaccard = meanOverlap(runs.map((r) => r.outcome.graph));
   const stability = {
     seeds: runs.map((r) => r.seed),
-    ...(tops.length > 0 && { top1: spreadOf(tops) }),
+    ...(top1 && { top1 }),
     ...(jaccard !== undefined && { overlap: jaccard }),
   };
   writeJson(options, {
@@ -271,23 +326,39 @@ async function finish(before: Graph, runs: readonly Repeat[], options: Options):
     rounds: outcome.rounds,
     ...(runs[0]!.top1 !== undefined && { top1: runs[0]!.top1 }),
     ...(runs.length > 1 && { stability }),
+    ...(beside.length > 0 && {
+      baselines: beside.map((b) => ({
+        method: b.method,
+        ...(accuracyOf(b.runs) && { top1: accuracyOf(b.runs) }),
+      })),
+    }),
   });
   const [a, b] = [inspectGraph(before), inspectGraph(outcome.graph)];
   const line = (what: string, x: number, y: number): string =>
     `  ${what.padEnd(11)} ${count(x)} -> ${count(y)} (${x === 0 ? "-" : ((100 * y) / x).toFixed(1)} %)`;
   const rows = [
-    `wrote ${options.output} and its record`,
+    `wrote ${options.output}, its record and its manifest`,
     line("parameters", a.parameters, b.parameters),
     line("non-zeros", a.nonzeros, b.nonzeros),
     line("MACs", a.macs, b.macs),
     runs[0]!.top1 !== undefined && `  test top-1  ${percent(runs[0]!.top1)}`,
-    runs.length > 1 && tops.length > 0 && `  ${runs.length} seeds: test top-1 ${shown(stability.top1!)}`,
+    runs.length > 1 && top1 && `  ${runs.length} seeds: test top-1 ${shown(top1)}`,
     jaccard !== undefined &&
       `  overlap of what was kept, Jaccard index over pairs of seeds: ${jaccard.toFixed(3)}`,
+    ...beside.map((b) => {
+      const own = accuracyOf(b.runs);
+      return own && `  beside it, ${b.method}: test top-1 ${shown(own)}`;
+    }),
     "What this buys in milliseconds: secateur compare MODEL PRUNED --data DATA",
   ];
   print(options, rows.filter(Boolean).join("\n"));
 }
 
-const shown = ({ mean, deviation }: ReturnType<typeof spreadOf>): string =>
-  `${percent(mean)} ± ${((deviation ?? 0) * 100).toFixed(2)} points`;
+/** Test accuracy over the seeds; undefined where nothing was measured. */
+function accuracyOf(runs: readonly Repeat[]): Spread | undefined {
+  const tops = runs.flatMap((r) => (r.top1 === undefined ? [] : [r.top1]));
+  return tops.length === 0 ? undefined : spreadOf(tops);
+}
+
+const shown = ({ mean, deviation }: Spread): string =>
+  deviation === undefined ? percent(mean) : `${percent(mean)} ± ${(deviation * 100).toFixed(2)} points`;
