@@ -47,10 +47,19 @@ export { type PruneOptions, prune } from "./prune/prune.ts";
 export { type PruneRecord, parseRecord } from "./prune/record.ts";
 export { replay } from "./prune/replay.ts";
 // --- methods that train
-export { recipes, runRecipe } from "./recipes/index.ts";
+export { allMethods, recipes, runRecipe } from "./recipes/index.ts";
+export {
+  type PruningManifest,
+  parsePruningManifest,
+  pruningManifest,
+  repeatPruning,
+} from "./recipes/manifest.ts";
 export type { Recipe, RecipeOptions, RecipeResult } from "./recipes/recipe.ts";
-// --- Session -> report
+export { pruneInRounds } from "./recipes/rounds.ts";
+export { type PruningOutcome, type PruningRequest, runPruning } from "./recipes/run.ts";
 export { type Comparison, compareModels } from "./report/compare.ts";
+// --- Session -> report
+export { meanOverlap, overlap } from "./report/stability.ts";
 export { compile } from "./run/compile.ts";
 export { type Evaluation, evaluate } from "./run/evaluate.ts";
 export type { CompileOptions } from "./run/options.ts";

@@ -1,4 +1,4 @@
-import { InputError, PruneError } from "../errors.ts";
+import { PruneError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { gradientGraph } from "../graph/gradient.ts";
 import { type Graph, type GraphValue, makeGraph, withWeights } from "../graph/graph.ts";
@@ -13,23 +13,22 @@ import type { Collector } from "./collector.ts";
 import { flowGraph, meansOf } from "./flow-graph.ts";
 
 const usualRounds = 100;
+/** Where rounds go when no sparsity is given: the order in which weights fall then serves every sparsity below. */
+const furthest = 0.9999;
 
 /**
  * Synaptic flow |w · dR/dw| in rounds: round k keeps the share (1 - s)^(k/n) of the weights with the largest scores, over the whole net. The
- * last round is left to `prune`: weights that are still there have their scores then, those that fell in round k have
- * k - n - 1, so that pruning to the sparsity of the rounds ends in their masks. What is conserved is the flow through everything together,
- * and past a shortcut it would go without the layers beside it; so the best weight of every layer counts as the best of all.
+ * last round is left to `prune`: weights that are still there have their scores then, those that fell in round k are between
+ * k - n - 1 and k - n in the order of theirs, so that pruning to the sparsity of the rounds ends in their masks. What is
+ * conserved is the flow through everything together, and past a shortcut it would go without the layers beside it; so the best
+ * weight of every layer counts as the best of all.
  */
 export const synapticFlow: Collector = {
   kind: "synapticFlow",
   needsData: false,
   async collect(context) {
-    const { sparsity, rounds = usualRounds, layers } = context;
-    if (sparsity === undefined) {
-      throw new InputError(
-        "synaptic flow is gathered in rounds of pruning, so it must know the sparsity: pass it to collectEvidence too.",
-      );
-    }
+    const { rounds = usualRounds, layers } = context;
+    const sparsity = context.sparsity ?? furthest;
     if (!(sparsity >= 0 && sparsity < 1))
       throw new PruneError(`sparsity is ${sparsity}; a share from 0 to below 1 is needed.`);
     const flow = await openFlow(
@@ -46,7 +45,7 @@ export const synapticFlow: Collector = {
         );
         return { layer: name, states, scores: new Float64Array(data.length) };
       });
-      const fell = pools.map((pool) => pool.states.map((s) => (s === unitState.masked ? 1 : 0)));
+      const result = pools.map((pool) => new Float64Array(pool.scores.length).fill(-rounds - 1));
       const total = pools.reduce((n, pool) => n + pool.scores.length, 0);
       for (let k = 1; k <= rounds; k++) {
         const alive = pools.map((pool) => pool.states.map((s) => (s === unitState.live ? 1 : 0)));
@@ -61,19 +60,22 @@ export const synapticFlow: Collector = {
         if (k === rounds) break;
         const target = removedUnits(total, 1 - (1 - sparsity) ** (k / rounds));
         const flags = chooseUnits(pools, target);
-        for (const [i, pool] of pools.entries()) {
-          for (const [unit, gone] of flags[i]!.entries()) {
-            if (gone === 0 || fell[i]![unit] !== 0) continue;
-            fell[i]![unit] = k;
-            pool.states[unit] = unitState.masked;
-          }
+        const falling: { readonly pool: number; readonly unit: number; readonly score: number }[] = [];
+        for (const [i, { states, scores: own }] of pools.entries()) {
+          for (const [unit, gone] of flags[i]!.entries())
+            if (gone !== 0 && states[unit] !== unitState.masked)
+              falling.push({ pool: i, unit, score: states[unit] === unitState.zero ? -1 : own[unit]! });
+        }
+        falling.sort((a, b) => a.score - b.score || a.pool - b.pool || a.unit - b.unit);
+        for (const [rank, { pool, unit }] of falling.entries()) {
+          result[pool]![unit] = k - rounds - 1 + rank / falling.length;
+          pools[pool]!.states[unit] = unitState.masked;
         }
       }
       return new Map(
         layers.map(({ weight, shape }, i): [string, HostTensor] => {
-          const data = pools[i]!.scores.map((s, unit) =>
-            fell[i]![unit] === 0 ? s : fell[i]![unit]! - rounds - 1,
-          );
+          const { scores, states } = pools[i]!;
+          const data = scores.map((s, unit) => (states[unit] === unitState.masked ? result[i]![unit]! : s));
           return [weight, { dtype: "f64", shape, data }];
         }),
       );

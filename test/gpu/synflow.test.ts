@@ -56,7 +56,10 @@ gpuTest(test, "two rounds by hand: what fell first changes what falls next", asy
   const { graph } = await prune(net(), { method: "synflow", sparsity: 0.5, evidence });
   const masks = ["w1", "w2"].map((name) => [...graph.masks.get(name)!.data].join(""));
   assert.equal(masks, ["000111", "0101"]);
-  assert.equal([...evidence.synapticFlow!.get("w1")!.data].slice(0, 2), [-2, -2]);
+  const fell = [...(evidence.synapticFlow!.get("w1")!.data as Float64Array)].slice(0, 2);
+  // First the three, then two sixes in either order.
+  assert.is(fell[0], -2);
+  assert.ok(fell[1]! > -2 && fell[1]! < -1);
 });
 
 gpuTest(
@@ -89,7 +92,7 @@ gpuTest(test, "at 99.9 % no layer is empty, where magnitude and one round empty 
   const empty = (g: Graph): number =>
     [...g.weights.values()].filter((w) => w.shape.length >= 2 && nonzeros(w) === 0).length;
   const sparsity = 0.999;
-  const evidence = await collectEvidence(gpu, graph, undefined, "synflow", { sparsity });
+  const evidence = await collectEvidence(gpu, graph, undefined, "synflow", { sparsity, rounds: 40 });
   const pruned = await prune(graph, { method: "synflow", sparsity, evidence });
   assert.is(empty(pruned.graph), 0);
   const prunable = [...graph.weights.values()].filter((w) => w.shape.length >= 2);
@@ -102,8 +105,22 @@ gpuTest(test, "at 99.9 % no layer is empty, where magnitude and one round empty 
   assert.ok(empty((await prune(graph, { method: "magnitude", sparsity })).graph) > 0);
 });
 
-gpuTest(test, "it must know the sparsity", async (gpu) => {
-  await fails(() => collectEvidence(gpu, net(), undefined, "synflow"), "E_INPUT", /sparsity/);
+gpuTest(test, "without a sparsity, the order in which weights fall serves every one", async (gpu) => {
+  const graph = buildNet("lenet300", { seed: 3 });
+  const evidence = await collectEvidence(gpu, graph, undefined, "synflow", { rounds: 20 });
+  let last: Graph | undefined;
+  for (const sparsity of [0.5, 0.9, 0.999]) {
+    const pruned = (await prune(graph, { method: "synflow", sparsity, evidence })).graph;
+    const kept = [...pruned.weights.values()].filter((w) => w.shape.length >= 2).map(nonzeros);
+    assert.is(
+      kept.reduce((a, b) => a + b, 0),
+      266_200 - Math.round(266_200 * sparsity),
+    );
+    assert.ok(kept.every((n) => n > 0));
+    for (const [name, mask] of last?.masks ?? [])
+      assert.ok((pruned.masks.get(name)!.data as Uint8Array).every((m, i) => m <= Number(mask.data[i])));
+    last = pruned;
+  }
   await fails(() => collectEvidence(gpu, net(), undefined, "synflow", { sparsity: 1 }), "E_PRUNE", /below 1/);
 });
 
