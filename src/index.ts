@@ -21,6 +21,8 @@ export {
   TrainingError,
   UnsupportedError,
 } from "./errors.ts";
+// --- Graph + data -> evidence
+export { type CollectOptions, collectEvidence } from "./evidence/collect.ts";
 // --- Graph -> Plan -> Session
 export type { Gpu } from "./gpu/gpu.ts";
 export { type OpenOptions, openGpu } from "./gpu/open.ts";
@@ -34,9 +36,13 @@ export { readSafetensors, writeSafetensors } from "./io/safetensors.ts";
 export { type LoadOptions, loadModel, saveModel } from "./io/web.ts";
 export { buildModel } from "./nets/build-net.ts";
 export { type LayerPlan, type Plan, parsePlan, planToJson } from "./plan/plan.ts";
-export { compact } from "./prune/compact.ts";
 // --- Graph -> smaller or sparser Graph
+export { type Allocation, allocations } from "./prune/allocations/index.ts";
+export { compact } from "./prune/compact.ts";
+export { type Evidence, type EvidenceKind, evidenceKinds } from "./prune/evidence.ts";
 export { describeGroups } from "./prune/groups.ts";
+export { methods } from "./prune/methods/index.ts";
+export type { Method, MethodFacts } from "./prune/methods/method.ts";
 export { type PruneOptions, prune } from "./prune/prune.ts";
 export {
   type PublishedRates,
@@ -47,9 +53,20 @@ export {
 } from "./prune/published.ts";
 export { type PruneRecord, parseRecord } from "./prune/record.ts";
 export { replay } from "./prune/replay.ts";
-// --- Session -> report
+// --- methods that train
+export { allMethods, recipes, runRecipe } from "./recipes/index.ts";
+export {
+  type PruningManifest,
+  parsePruningManifest,
+  pruningManifest,
+  repeatPruning,
+} from "./recipes/manifest.ts";
+export type { Recipe, RecipeOptions, RecipeResult } from "./recipes/recipe.ts";
+export { pruneInRounds } from "./recipes/rounds.ts";
+export { type PruningOutcome, type PruningRequest, runPruning } from "./recipes/run.ts";
 export { type Comparison, compareModels } from "./report/compare.ts";
 export { type CountConvention, type Counts, countBy } from "./report/counts.ts";
+export { meanOverlap, overlap } from "./report/stability.ts";
 export { compile } from "./run/compile.ts";
 export { type Evaluation, evaluate } from "./run/evaluate.ts";
 export type { CompileOptions } from "./run/options.ts";
@@ -60,6 +77,7 @@ export { cast, type HostTensor, tensor, toNumbers } from "./tensor/host-tensor.t
 export { type Random, seeded } from "./tensor/random.ts";
 // --- Graph + data -> trained Graph
 export { type Checkpoint, type EpochResult, readCheckpoint, writeCheckpoint } from "./train/checkpoint.ts";
+export type { Masking } from "./train/masking.ts";
 export type { OptimizerOptions } from "./train/optimizer.ts";
 export type { TrainingProgress, TrainOptions, TrainResult } from "./train/options.ts";
 export { type RecalibrateOptions, recalibrate } from "./train/recalibrate.ts";

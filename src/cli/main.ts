@@ -8,6 +8,7 @@ import { compareCommand } from "./commands/compare.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { inspectCommand } from "./commands/inspect.ts";
+import { methodsCommand } from "./commands/methods.ts";
 import { pruneCommand } from "./commands/prune.ts";
 import { runCommand } from "./commands/run.ts";
 import { trainCommand } from "./commands/train.ts";
@@ -15,6 +16,7 @@ import { trainCommand } from "./commands/train.ts";
 const commands = [
   doctorCommand,
   inspectCommand,
+  methodsCommand,
   pruneCommand,
   compactCommand,
   runCommand,

@@ -83,6 +83,50 @@ export function chooseUnits(pools: readonly UnitPool[], target: number): Uint8Ar
   return flags;
 }
 
+/**
+ * Chooses the nearest whole number to `share` of every row's units, lowest first as in `chooseUnits`; `rows` says which row each
+ * unit lies in.
+ */
+export function chooseRows(pool: UnitPool, rows: Uint32Array, share: number): Uint8Array {
+  const byRow = new Map<number, number[]>();
+  for (const [unit, row] of rows.entries()) {
+    const list = byRow.get(row);
+    if (list) list.push(unit);
+    else byRow.set(row, [unit]);
+  }
+  const removed = new Uint8Array(pool.scores.length);
+  for (const units of byRow.values()) takeLowest(pool, units, removedUnits(units.length, share), removed);
+  return removed;
+}
+
+/**
+ * N:M: of every `of` consecutive units in a row of `columns`, all but the `keep` best go; the last group of a row may be shorter
+ * and keeps at most as many. What is masked goes in any case.
+ */
+export function chooseGroups(
+  pool: UnitPool,
+  columns: number,
+  { keep, of }: { readonly keep: number; readonly of: number },
+): Uint8Array {
+  const removed = new Uint8Array(pool.scores.length);
+  for (let row = 0; row < removed.length; row += columns) {
+    for (let from = 0; from < columns; from += of) {
+      const units = Array.from({ length: Math.min(of, columns - from) }, (_, i) => row + from + i);
+      takeLowest(pool, units, units.length - keep, removed);
+    }
+  }
+  return removed;
+}
+
+/** Marks the `count` lowest of a few units, and all that are masked; ties go by index. */
+function takeLowest(pool: UnitPool, units: readonly number[], count: number, removed: Uint8Array): void {
+  const keyed = units.map((unit) => ({ unit, key: keyOf(pool, unit) }));
+  keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.unit - b.unit));
+  for (const [i, { unit, key }] of keyed.entries()) {
+    if (i < count || key === Number.NEGATIVE_INFINITY) removed[unit] = 1;
+  }
+}
+
 /** Sort key of a unit: masked below zero-valued below everything alive. */
 function keyOf(pool: UnitPool, i: number): number {
   if (pool.states[i] === unitState.masked) return Number.NEGATIVE_INFINITY;

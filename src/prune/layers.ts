@@ -65,25 +65,49 @@ export function unitCount(layer: PrunableLayer, g: Granularity): number {
   return g.kind === "filter" ? layer.rows : Math.ceil(layer.rows / g.rows) * layer.cols;
 }
 
-/**
- * Calls `visit(element, unit)` for every element of the weight in memory order. Units are numbered: elements by their
- * place in memory, blocks row of blocks by row of blocks, filters by output channel.
- */
-export function forEachElement(
+/** Calls `visit` for every element of the weight in memory order, with its place in the matrix [rows, cols]. */
+export function forEachCell(
   layer: PrunableLayer,
-  g: Granularity,
-  visit: (element: number, unit: number) => void,
+  visit: (element: number, row: number, column: number) => void,
 ): void {
   const before = sizeOf(layer.shape.slice(0, layer.outAxis));
   const after = sizeOf(layer.shape.slice(layer.outAxis + 1));
   let element = 0;
   for (let p = 0; p < before; p++) {
     for (let row = 0; row < layer.rows; row++) {
-      const column = p * after;
-      const base = g.kind === "block" ? Math.floor(row / g.rows) * layer.cols + column : row;
-      for (let q = 0; q < after; q++, element++) {
-        visit(element, g.kind === "element" ? element : g.kind === "filter" ? row : base + q);
-      }
+      for (let q = 0; q < after; q++) visit(element++, row, p * after + q);
     }
   }
+}
+
+/**
+ * Calls `visit(element, unit)` for every element of the weight in memory order. Units are numbered: elements by their
+ * place in memory, blocks and the cells of N:M row of blocks by row of blocks, filters by output channel.
+ */
+export function forEachElement(
+  layer: PrunableLayer,
+  g: Granularity,
+  visit: (element: number, unit: number) => void,
+): void {
+  if (g.kind === "element") {
+    for (let i = 0; i < layer.rows * layer.cols; i++) visit(i, i);
+  } else if (g.kind === "filter") forEachCell(layer, visit);
+  else {
+    forEachCell(layer, (element, row, column) =>
+      visit(element, Math.floor(row / g.rows) * layer.cols + column),
+    );
+  }
+}
+
+/** Scores of units as sums over their elements. */
+export function unitSums(
+  layer: PrunableLayer,
+  g: Granularity,
+  value: (element: number) => number,
+): Float64Array {
+  const sums = new Float64Array(unitCount(layer, g));
+  forEachElement(layer, g, (element, unit) => {
+    sums[unit]! += value(element);
+  });
+  return sums;
 }

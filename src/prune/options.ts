@@ -1,27 +1,35 @@
 import { InputError, PruneError, printable } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { wholeNumber } from "../tensor/shape.ts";
+import { allocations, findAllocation } from "./allocations/index.ts";
 import type { FilterRounding } from "./budget.ts";
-import { granularityName, parseGranularity } from "./granularity.ts";
+import type { Evidence } from "./evidence.ts";
+import { fixedSparsity, type Granularity, granularityName, parseGranularity } from "./granularity.ts";
 import { layerMatches, type PrunableLayer } from "./layers.ts";
 import { findMethod } from "./methods/index.ts";
-import type { Evidence, Norm } from "./methods/method.ts";
+import type { Method, Norm, Scope } from "./methods/method.ts";
 import type { RecordedOptions } from "./record.ts";
+import { type Recovery, recoveries } from "./recover.ts";
 import type { InputShapes } from "./types.ts";
 
 /** What `prune` is asked to do. */
 export interface PruneOptions {
   /** Name of a method, e.g. "magnitude" (see `methods`). */
   readonly method: string;
-  /** "element", "block2x1" … "block16x1" or "filter". */
-  readonly granularity: string;
+  /** "element", "block2x1" … "block16x1", "2:4", "4:8" …, "2:4x8" (a pattern shared by 8 rows), "filter". Default: the method's. */
+  readonly granularity?: string;
   /**
    * Share to remove, from 0 to below 1: of the prunable weights (element), of their blocks, or of the filters. Or one share
-   * per layer (by node or weight name); layers that are not named are left alone.
+   * per layer (by node or weight name); layers that are not named are left alone. N:M fixes it: leave it out.
    */
-  readonly sparsity: number | Readonly<Record<string, number>>;
-  /** Compare scores over the whole net or inside each layer. Default: "layer" for filter, else "global". */
-  readonly scope?: "global" | "layer";
+  readonly sparsity?: number | Readonly<Record<string, number>>;
+  /**
+   * Compare scores over the whole net, inside each layer, or inside each row (output channel) of a layer. Default: what the
+   * allocation says, else what the method is published with, else "layer" for filter and lists, else "global".
+   */
+  readonly scope?: Scope;
+  /** How one share is spread over the layers: "global", "uniform", "erk" or "lamp" (see `allocations`). */
+  readonly allocation?: string;
   /** Seed of methods that draw (default 0). */
   readonly seed?: number;
   /** Norm over blocks and filters (default "l1"). */
@@ -34,7 +42,9 @@ export interface PruneOptions {
   readonly rounding?: FilterRounding;
   /** Filters: only mask, do not remove (default false). */
   readonly keepShape?: boolean;
-  /** What the method needs to know beyond the weights. */
+  /** Elements, blocks, N:M: what stays makes up for what went, "bias" or "least-squares" (see `recover`); none unless said. */
+  readonly recover?: Recovery;
+  /** What method and recovery need to know beyond the weights. */
   readonly evidence?: Evidence;
   /** A representative shape for inputs with unknown dimensions other than the first. */
   readonly inputShapes?: InputShapes;
@@ -45,12 +55,14 @@ const known: ReadonlySet<string> = new Set<keyof PruneOptions>([
   "granularity",
   "sparsity",
   "scope",
+  "allocation",
   "seed",
   "norm",
   "skip",
   "roundTo",
   "rounding",
   "keepShape",
+  "recover",
   "evidence",
   "inputShapes",
 ]);
@@ -66,25 +78,25 @@ export function fillOptions(options: PruneOptions): RecordedOptions {
     }
   }
   const method = findMethod(options.method);
-  const granularity = parseGranularity(options.granularity);
+  const granularity = parseGranularity(options.granularity ?? method.defaults?.granularity ?? "element");
   if (!method.granularities.includes(granularity.kind)) {
     throw new PruneError(
-      `method ${method.name} cannot score granularity ${options.granularity}; it does ${method.granularities.join(", ")}.`,
+      `method ${method.name} cannot score granularity ${granularityName(granularity)}; it does ${method.granularities.join(", ")}.`,
     );
   }
   const filter = granularity.kind === "filter";
   for (const name of ["roundTo", "rounding", "keepShape"] as const) {
     if (options[name] !== undefined && !filter) {
       throw new PruneError(
-        `${name} is for granularity filter, but granularity is ${options.granularity}. Leave it out.`,
+        `${name} is for granularity filter, but granularity is ${granularityName(granularity)}. Leave it out.`,
       );
     }
   }
-  const listed = typeof options.sparsity !== "number";
-  const scope = oneOf(options.scope, ["global", "layer"], listed || filter ? "layer" : "global", "scope");
-  if (listed && scope === "global") {
+  const sparsity = sparsityOf(options.sparsity, granularity);
+  const { scope, allocation } = spreadOf(options, method, granularity);
+  if (filter && options.recover !== undefined) {
     throw new PruneError(
-      'a sparsity per layer leaves nothing to compare globally. Leave scope out, or set it to "layer".',
+      "recover is for single weights, blocks and N:M. Leave it out for granularity filter.",
     );
   }
   const keepShape: unknown = options.keepShape ?? false;
@@ -98,14 +110,16 @@ export function fillOptions(options: PruneOptions): RecordedOptions {
   return {
     method: method.name,
     granularity: granularityName(granularity),
-    sparsity: sparsityOf(options.sparsity),
+    sparsity,
     scope,
+    ...(allocation !== undefined && { allocation }),
     seed: wholeNumber(options.seed ?? 0, "seed", 0, 2 ** 32 - 1),
     norm: oneOf(options.norm, ["l1", "l2"], "l1", "norm"),
     skip: [...skip],
     roundTo: wholeNumber(options.roundTo ?? 1, "roundTo", 1, 1 << 20),
     rounding: oneOf(options.rounding, ["kept", "removed"], "kept", "rounding"),
     keepShape,
+    ...(options.recover !== undefined && { recover: oneOf(options.recover, recoveries, "bias", "recover") }),
     ...(options.inputShapes && {
       inputShapes: Object.entries(options.inputShapes).map(([input, shape]) => ({
         input,
@@ -121,7 +135,71 @@ function oneOf<T extends string>(value: unknown, values: readonly T[], fallback:
   throw new InputError(`${what} is "${printable(String(value))}"; it is one of ${values.join(", ")}.`);
 }
 
-function sparsityOf(sparsity: PruneOptions["sparsity"]): RecordedOptions["sparsity"] {
+/** Scope and allocation that belong together; the allocation is named only where it says more than the scope. */
+function spreadOf(
+  options: PruneOptions,
+  method: Method,
+  granularity: Granularity,
+): { readonly scope: Scope; readonly allocation?: string } {
+  const filter = granularity.kind === "filter";
+  const listed = typeof options.sparsity === "object";
+  const allocation = options.allocation === undefined ? undefined : findAllocation(options.allocation);
+  const own = allocation?.scope ?? (listed ? "layer" : method.defaults?.scope);
+  const scope = oneOf(
+    options.scope,
+    ["global", "layer", "row"],
+    own ?? (filter ? "layer" : "global"),
+    "scope",
+  );
+  if (granularity.kind === "n:m") {
+    if (options.scope === undefined && options.allocation === undefined) return { scope: "layer" };
+    throw new PruneError(
+      `granularity ${granularityName(granularity)} decides inside every group of ${granularity.of}. Leave scope and allocation out.`,
+    );
+  }
+  if (filter && scope === "row") {
+    throw new PruneError("a filter is a whole row, so scope is global or layer for granularity filter.");
+  }
+  if (listed && (scope === "global" || allocation)) {
+    throw new PruneError(
+      `a sparsity per layer leaves nothing to ${allocation ? "allocate" : "compare globally"}. Leave scope and allocation out.`,
+    );
+  }
+  if (!allocation) return { scope };
+  if (filter && allocation.name !== allocation.scope && allocation.name !== "uniform") {
+    throw new PruneError(
+      `allocation ${allocation.name} is for single weights and blocks; coupled filters cannot follow it. Use ${allocations[0]!.name} or ${allocations[1]!.name}.`,
+    );
+  }
+  if (options.scope !== undefined && (scope === "global") !== (allocation.scope === "global")) {
+    throw new PruneError(
+      `allocation ${allocation.name} compares scores ${allocation.scope === "global" ? "over the whole net" : "inside each layer"}, which scope ${scope} contradicts. Leave scope out.`,
+    );
+  }
+  if (allocation.name === "global" || allocation.name === "uniform") return { scope };
+  return { scope, allocation: allocation.name };
+}
+
+/** How far a share may be from the one that N:M fixes. */
+const sameShare = 0.005;
+
+function sparsityOf(
+  sparsity: PruneOptions["sparsity"],
+  granularity: Granularity,
+): RecordedOptions["sparsity"] {
+  const fixed = fixedSparsity(granularity);
+  if (fixed !== undefined) {
+    if (sparsity === undefined || (typeof sparsity === "number" && Math.abs(sparsity - fixed) < sameShare))
+      return fixed;
+    throw new PruneError(
+      `granularity ${granularityName(granularity)} removes ${+(100 * fixed).toFixed(1)} % of every layer, which sparsity ${typeof sparsity === "number" ? sparsity : "per layer"} contradicts. Leave sparsity out, and name layers to leave alone in skip.`,
+    );
+  }
+  if (sparsity === undefined) {
+    throw new PruneError(
+      `sparsity is missing; it is the share to remove, a number from 0 to below 1 (0.9 removes 90 %).`,
+    );
+  }
   if (typeof sparsity !== "object" || sparsity === null) return checkShare(sparsity, "sparsity");
   return Object.entries(sparsity).map(([layer, share]) => ({
     layer,

@@ -3,10 +3,11 @@ import type { Graph } from "../graph/graph.ts";
 import { type ChannelGroups, channelGroups, withFrozen } from "./channel-groups.ts";
 import { chooseFilters } from "./choose-filters.ts";
 import type { GraphTypes } from "./context.ts";
+import type { Evidence } from "./evidence.ts";
 import { classScores, filterLayers, skippedClasses, zeroRows } from "./filter-layers.ts";
 import type { PrunableLayer } from "./layers.ts";
 import { inexactClasses, maskFilters } from "./mask-filters.ts";
-import type { Evidence, Method } from "./methods/method.ts";
+import type { Method } from "./methods/method.ts";
 import { shareOf } from "./options.ts";
 import type { LayerResult, RecordedOptions } from "./record.ts";
 import { scoreLayer } from "./score.ts";
@@ -41,7 +42,7 @@ export function pruneFilters(
   const groups = withFrozen(held, inexact);
   if (candidates.size === inexact.size) refuse(groups, filters.length);
   const raw = filters.map(({ layer }) => {
-    const scores = scoreLayer(graph, layer, method, { kind: "filter" }, options, evidence);
+    const scores = scoreLayer(graph, types, layer, method, { kind: "filter" }, options, evidence);
     if (!scores.some(Number.isNaN)) return scores;
     throw new PruneError(
       `a filter of layer "${layer.name}" scores NaN; its weights or evidence contain NaN. Repair the model, or skip the layer.`,
@@ -50,7 +51,7 @@ export function pruneFilters(
   const zero = filters.map(({ layer }) => zeroRows(graph, layer));
   const scores = classScores(groups.classCount, filters, raw, zero, options.scope === "global");
   const removed = chooseFilters(groups, filters, scores, {
-    scope: options.scope,
+    scope: options.scope as "global" | "layer",
     rates: filters.map(({ layer }) => shareOf(options, layer)),
     listed: typeof options.sparsity !== "number",
     rounding: options.rounding as "kept" | "removed",

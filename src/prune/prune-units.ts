@@ -1,18 +1,34 @@
+import { internal } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { HostArray } from "../tensor/dtype.ts";
 import { getNumber, type HostTensor, setNumber } from "../tensor/host-tensor.ts";
-import { chooseUnits, removedUnits, type UnitPool, unitState } from "./budget.ts";
+import { findAllocation } from "./allocations/index.ts";
+import { chooseGroups, chooseRows, chooseUnits, removedUnits, type UnitPool, unitState } from "./budget.ts";
+import type { GraphTypes } from "./context.ts";
+import type { Evidence } from "./evidence.ts";
 import type { Granularity } from "./granularity.ts";
 import { forEachElement, type PrunableLayer, unitCount } from "./layers.ts";
 import { fullMask } from "./mask-filters.ts";
-import type { Evidence, Method } from "./methods/method.ts";
+import type { Method, Solution, Solved } from "./methods/method.ts";
 import { shareOf } from "./options.ts";
 import type { LayerResult, RecordedOptions } from "./record.ts";
 import { scoreLayer } from "./score.ts";
 
-/** Elements or blocks: weights get zeros, the graph gets masks. */
+interface Asked {
+  readonly graph: Graph;
+  readonly types: GraphTypes;
+  /** Without those that are skipped or not on the list. */
+  readonly layers: readonly PrunableLayer[];
+  readonly granularity: Granularity;
+  readonly method: Method;
+  readonly options: RecordedOptions;
+  readonly evidence: Evidence;
+}
+
+/** Elements, blocks or groups N:M: weights get zeros, the graph gets masks. */
 export function pruneUnits(
   graph: Graph,
+  types: GraphTypes,
   layers: readonly PrunableLayer[],
   granularity: Granularity,
   method: Method,
@@ -20,28 +36,22 @@ export function pruneUnits(
   evidence: Evidence,
 ): { readonly graph: Graph; readonly layers: readonly LayerResult[] } {
   const asked = layers.filter((layer) => shareOf(options, layer) !== undefined);
-  const pools = asked.map(
-    (layer): UnitPool => ({
-      layer: layer.name,
-      scores: scoreLayer(graph, layer, method, granularity, options, evidence),
-      states: unitStates(graph, layer, granularity),
-    }),
-  );
-  const total = pools.reduce((n, pool) => n + pool.scores.length, 0);
-  const flags =
-    options.scope === "global"
-      ? chooseUnits(pools, removedUnits(total, options.sparsity as number))
-      : pools.map((pool, i) => {
-          return chooseUnits([pool], removedUnits(pool.scores.length, shareOf(options, asked[i]!)!))[0]!;
-        });
+  const job = { graph, types, layers: asked, granularity, method, options, evidence };
+  const skipped = layers.filter((layer) => !asked.includes(layer)).map((layer) => layer.weight);
+  const { layers: solutions, others }: Solved = method.solve ? solved(job, skipped) : { layers: chosen(job) };
   const weights = new Map(graph.weights);
+  for (const [name, value] of others ?? []) weights.set(name, value);
   const masks = new Map(graph.masks);
   for (const [i, layer] of asked.entries()) {
-    if (!flags[i]!.includes(1)) continue;
-    const weight = copyOf(weights.get(layer.weight)!);
+    const { removed, weight: repaired } = solutions[i]!;
+    if (!removed.includes(1)) {
+      weights.set(layer.weight, repaired);
+      continue;
+    }
+    const weight = copyOf(repaired);
     const mask = masks.has(layer.weight) ? copyOf(masks.get(layer.weight)!) : fullMask(weight);
     forEachElement(layer, granularity, (element, unit) => {
-      if (flags[i]![unit] === 0 && mask.data[element] !== 0) return;
+      if (removed[unit] === 0 && mask.data[element] !== 0) return;
       mask.data[element] = 0;
       setNumber(weight.data, element, 0);
     });
@@ -50,10 +60,100 @@ export function pruneUnits(
   }
   const results = layers.map((layer) => {
     const i = asked.indexOf(layer);
-    const removed = i < 0 ? 0 : flags[i]!.reduce((n, f) => n + f, 0);
+    const removed = i < 0 ? 0 : solutions[i]!.removed.reduce((n, f) => n + f, 0);
     return { layer: layer.name, weight: layer.weight, units: unitCount(layer, granularity), removed };
   });
   return { graph: { ...graph, weights, masks }, layers: results };
+}
+
+/** Scores, then a budget: the weights that stay keep their values. */
+function chosen({ graph, types, layers, granularity, method, options, evidence }: Asked): Solution[] {
+  const allocation = findAllocation(
+    options.allocation ?? (options.scope === "global" ? "global" : "uniform"),
+  );
+  const pools = layers.map((layer): UnitPool => {
+    const scores = scoreLayer(graph, types, layer, method, granularity, options, evidence);
+    const states = unitStates(graph, layer, granularity);
+    const live = (unit: number): boolean => states[unit] === unitState.live;
+    return { layer: layer.name, scores: allocation.normalise?.(scores, live) ?? scores, states };
+  });
+  const flags = choose(pools, layers, granularity, options);
+  return layers.map((layer, i) => ({ removed: flags[i]!, weight: graph.weights.get(layer.weight)! }));
+}
+
+function choose(
+  pools: readonly UnitPool[],
+  layers: readonly PrunableLayer[],
+  granularity: Granularity,
+  options: RecordedOptions,
+): Uint8Array[] {
+  if (granularity.kind === "n:m") {
+    return pools.map((pool, i) => chooseGroups(pool, layers[i]!.cols, granularity));
+  }
+  if (options.scope === "global") return chooseUnits(pools, totalOf(layers, granularity, options));
+  if (options.scope === "row") {
+    return pools.map((pool, i) => {
+      const layer = layers[i]!;
+      return chooseRows(pool, rowsOfUnits(layer, granularity), shareOf(options, layer)!);
+    });
+  }
+  const counts = countsOf(layers, granularity, options);
+  return pools.map((pool, i) => chooseUnits([pool], counts[i]!)[0]!);
+}
+
+/** The method chooses and repairs by itself, within the same budgets. */
+function solved(
+  { graph, layers, granularity, method, options, evidence }: Asked,
+  skipped: readonly string[],
+): Solved {
+  const counts = options.scope === "global" ? undefined : countsOf(layers, granularity, options);
+  return (method.solve ?? internal("no solve"))({
+    graph,
+    layers: layers.map((layer, i) => ({
+      layer,
+      weight: graph.weights.get(layer.weight)!,
+      mask: graph.masks.get(layer.weight),
+      remove: counts?.[i],
+    })),
+    granularity,
+    scope: options.scope,
+    remove: totalOf(layers, granularity, options),
+    evidence,
+    skipped,
+  });
+}
+
+/** Units to remove from all layers together. */
+function totalOf(layers: readonly PrunableLayer[], g: Granularity, options: RecordedOptions): number {
+  if (typeof options.sparsity !== "number") {
+    return countsOf(layers, g, options).reduce((a, b) => a + b, 0);
+  }
+  return removedUnits(
+    layers.reduce((n, layer) => n + unitCount(layer, g), 0),
+    options.sparsity,
+  );
+}
+
+/** Units to remove from each layer. */
+function countsOf(layers: readonly PrunableLayer[], g: Granularity, options: RecordedOptions): number[] {
+  const { counts } = findAllocation(options.allocation ?? "uniform");
+  if (typeof options.sparsity !== "number" || options.allocation === undefined || !counts) {
+    return layers.map((layer) => removedUnits(unitCount(layer, g), shareOf(options, layer)!));
+  }
+  return counts(
+    layers.map((layer) => ({ layer, units: unitCount(layer, g) })),
+    totalOf(layers, g, options),
+  );
+}
+
+/** The row of the weight matrix (or of its row blocks) that each unit lies in. */
+function rowsOfUnits(layer: PrunableLayer, g: Granularity): Uint32Array {
+  const rows = new Uint32Array(unitCount(layer, g));
+  if (g.kind !== "element") return rows.map((_, unit) => Math.floor(unit / layer.cols));
+  forEachElement(layer, { kind: "filter" }, (element, row) => {
+    rows[element] = row;
+  });
+  return rows;
 }
 
 const copyOf = (t: HostTensor): HostTensor => ({ ...t, data: t.data.slice() as HostArray });

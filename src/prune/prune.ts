@@ -1,14 +1,16 @@
 import { PruneError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
+import { checkEvidence, type Evidence, type EvidenceKind } from "./evidence.ts";
 import { parseGranularity } from "./granularity.ts";
 import { graphHash } from "./hash.ts";
-import { prunableLayers } from "./layers.ts";
+import { type PrunableLayer, prunableLayers } from "./layers.ts";
 import { findMethod } from "./methods/index.ts";
+import type { Method } from "./methods/method.ts";
 import { checkNames, fillOptions, type PruneOptions } from "./options.ts";
 import { pruneFilters } from "./prune-filters.ts";
 import { pruneUnits } from "./prune-units.ts";
 import { type PruneRecord, type PruneStep, withStep } from "./record.ts";
-import { checkEvidence } from "./score.ts";
+import { type Recovery, recover, recoveryNeeds } from "./recover.ts";
 import { emptyStructure } from "./structure.ts";
 import { staticTypes } from "./types.ts";
 
@@ -21,7 +23,7 @@ export interface Pruned {
 }
 
 /**
- * Prunes a graph: scores by the method, a budget turns scores into zeros and masks (element, block) or removes whole
+ * Prunes a graph: scores by the method, a budget turns scores into zeros and masks (element, block, N:M) or removes whole
  * channels with everything coupled to them (filter). Decided on the host from weights, options and evidence alone, so the
  * same call gives the same bytes. A graph that is already pruned may be pruned further: masked and zero units count as
  * removed and go first.
@@ -33,7 +35,8 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
   const method = findMethod(filled.method);
   const granularity = parseGranularity(filled.granularity);
   const evidence = options.evidence ?? {};
-  checkEvidence(method, evidence);
+  const needs = neededEvidence(method, filled.recover);
+  checkEvidence({ name: method.name, needs }, evidence);
   const types = staticTypes(graph, options.inputShapes);
   const layers = prunableLayers(graph, types);
   if (layers.length === 0) {
@@ -45,7 +48,9 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
     granularity.kind === "filter"
       ? pruneFilters(graph, types, layers, method, filled, evidence)
       : {
-          ...pruneUnits(graph, layers, granularity, method, filled, evidence),
+          ...repaired(graph, layers, evidence, filled.recover, () =>
+            pruneUnits(graph, types, layers, granularity, method, filled, evidence),
+          ),
           structure: emptyStructure,
           notes: [],
         };
@@ -54,6 +59,7 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
   const step = {
     kind: "prune",
     options: filled,
+    ...(evidence.source && { evidence: evidence.source }),
     before,
     after: await graphHash(result.graph),
     layers: result.layers,
@@ -61,4 +67,20 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
     notes: result.notes,
   } as PruneStep;
   return withStep(result.graph, step);
+}
+
+/** The kinds of evidence that a method and a recovery look at, each once. */
+export const neededEvidence = (method: Method, recovery: Recovery | undefined): EvidenceKind[] => [
+  ...new Set([...method.needs, ...(recovery ? recoveryNeeds[recovery] : [])]),
+];
+
+function repaired<T extends { readonly graph: Graph }>(
+  before: Graph,
+  layers: readonly PrunableLayer[],
+  evidence: Evidence,
+  kind: Recovery | undefined,
+  run: () => T,
+): T {
+  const result = run();
+  return kind ? { ...result, graph: recover(before, result.graph, layers, evidence, kind) } : result;
 }

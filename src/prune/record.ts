@@ -35,19 +35,35 @@ const optionsSchema = v.object({
   method: text,
   granularity: text,
   sparsity: v.union([share, list(v.object({ layer: text, sparsity: share }))]),
-  scope: v.picklist(["global", "layer"]),
+  scope: v.picklist(["global", "layer", "row"]),
+  /** Where it says more than the scope does. */
+  allocation: v.optional(text),
   seed: count,
   norm: v.picklist(["l1", "l2"]),
   skip: list(text),
   roundTo: count,
   rounding: v.picklist(["kept", "removed"]),
   keepShape: v.boolean(),
+  recover: v.optional(v.picklist(["bias", "least-squares"])),
   inputShapes: v.optional(list(v.object({ input: text, shape: v.array(count) }))),
+});
+
+const evidenceSchema = v.object({
+  data: v.optional(v.object({ name: text, images: count, hash })),
+  images: count,
+  batch: count,
+  seed: count,
+  norms: v.picklist(["batch", "running"]),
+  sparsity: v.optional(share),
+  rounds: v.optional(count),
+  adapter: text,
 });
 
 const pruneSchema = v.object({
   kind: v.literal("prune"),
   options: optionsSchema,
+  /** Where the method's evidence came from. */
+  evidence: v.optional(evidenceSchema),
   before: hash,
   after: hash,
   layers: list(layerSchema),

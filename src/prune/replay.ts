@@ -1,8 +1,9 @@
 import { PruneError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { compact } from "./compact.ts";
+import type { Evidence } from "./evidence.ts";
+import { fixedSparsity, parseGranularity } from "./granularity.ts";
 import { graphHash } from "./hash.ts";
-import type { Evidence } from "./methods/method.ts";
 import type { PruneOptions } from "./options.ts";
 import { prune } from "./prune.ts";
 import type { PruneRecord, RecordedOptions, RecordStep } from "./record.ts";
@@ -60,7 +61,10 @@ const shapesOf = (shapes: Shapes): Record<string, readonly number[]> | undefined
 };
 
 function optionsOf(options: RecordedOptions): PruneOptions {
-  const { sparsity, roundTo, rounding, keepShape, inputShapes, ...rest } = options;
+  const { sparsity, roundTo, rounding, keepShape, inputShapes, scope, allocation, ...rest } = options;
+  if (fixedSparsity(parseGranularity(options.granularity)) !== undefined) {
+    return { ...rest, inputShapes: shapesOf(inputShapes) };
+  }
   let shares: PruneOptions["sparsity"];
   if (typeof sparsity === "number") shares = sparsity;
   else {
@@ -69,5 +73,6 @@ function optionsOf(options: RecordedOptions): PruneOptions {
     shares = byLayer;
   }
   const filter = options.granularity === "filter" ? { roundTo, rounding, keepShape } : {};
-  return { ...rest, ...filter, sparsity: shares, inputShapes: shapesOf(inputShapes) };
+  const spread = allocation === undefined ? { scope } : { allocation };
+  return { ...rest, ...filter, ...spread, sparsity: shares, inputShapes: shapesOf(inputShapes) };
 }

@@ -1,14 +1,16 @@
-import { InputError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { seeded } from "../tensor/random.ts";
+import type { GraphTypes } from "./context.ts";
+import type { Evidence } from "./evidence.ts";
 import type { Granularity } from "./granularity.ts";
 import type { PrunableLayer } from "./layers.ts";
-import type { Evidence, Method } from "./methods/method.ts";
+import type { Method } from "./methods/method.ts";
 import type { RecordedOptions } from "./record.ts";
 
 /** One score per unit of the layer, higher is kept. */
 export function scoreLayer(
   graph: Graph,
+  types: GraphTypes,
   layer: PrunableLayer,
   method: Method,
   granularity: Granularity,
@@ -17,6 +19,7 @@ export function scoreLayer(
 ): Float64Array {
   return method.score({
     graph,
+    types,
     layer,
     weight: graph.weights.get(layer.weight)!,
     granularity,
@@ -24,15 +27,6 @@ export function scoreLayer(
     random: seeded(layerSeed(options.seed, layer.weight)),
     evidence,
   });
-}
-
-/** Throws E_INPUT when evidence that the method needs is missing. */
-export function checkEvidence(method: Method, evidence: Evidence): void {
-  const missing = method.needs.filter((kind) => evidence[kind] === undefined);
-  if (missing.length === 0) return;
-  throw new InputError(
-    `method ${method.name} needs ${missing.join(" and ")}. Gather them with collectEvidence and pass them as evidence.`,
-  );
 }
 
 /** Every layer draws from a stream of its own: the seed mixed with its weight's name by FNV-1a. */

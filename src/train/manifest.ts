@@ -4,8 +4,10 @@ import type { Graph } from "../graph/graph.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
 import { graphHash, sha256 } from "../prune/hash.ts";
 import { version } from "../version.ts";
+import type { Masking } from "./masking.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Schedule } from "./schedule.ts";
+import type { MaskMode } from "./step-graph.ts";
 
 /** Everything that decides what a training gives: the same manifest, plan, adapter and driver give the same weights. */
 export interface TrainingManifest {
@@ -28,7 +30,9 @@ export interface TrainingManifest {
   readonly optimizer: Optimizer;
   readonly augment: Augmentation;
   readonly labelSmoothing: number;
-  readonly masks: "hold" | "soft";
+  readonly masks: MaskMode;
+  /** What decides masks anew on the way. */
+  readonly masking?: Pick<Masking, "name" | "settings">;
   readonly maskZeros: boolean;
   readonly freezeNorms: boolean;
   readonly frozen: readonly string[];

@@ -172,18 +172,22 @@ export function underMasks(graph: Graph, dense: readonly string[] = []): Readonl
   return weights;
 }
 
-/** Masks of 1 and 0 as f32, by weight: what the graph holds, or with `zeros` also every prunable weight's own zeros. */
+/**
+ * Masks of 1 and 0 as f32, by weight: what the graph holds, with `zeros` also every prunable weight's own zeros, and one of ones
+ * for those in `always`.
+ */
 export function masksOf(
   graph: Graph,
   learned: readonly string[],
   zeros: boolean,
+  always: readonly string[] = [],
 ): ReadonlyMap<string, HostTensor> {
   const masks = new Map<string, HostTensor>();
   for (const name of learned) {
     const weight = graph.weights.get(name)!;
     const mask = graph.masks.get(name);
     const prunable = weight.shape.length >= 2;
-    if (!mask && !(zeros && prunable)) continue;
+    if (!mask && !(zeros && prunable) && !always.includes(name)) continue;
     const data = new Float32Array(weight.data.length);
     let held = 0;
     for (let i = 0; i < data.length; i++) {
@@ -192,7 +196,8 @@ export function masksOf(
       data[i] = kept ? 1 : 0;
       if (!kept) held++;
     }
-    if (held > 0 || mask) masks.set(name, { dtype: "f32", shape: weight.shape, data });
+    if (held > 0 || mask || always.includes(name))
+      masks.set(name, { dtype: "f32", shape: weight.shape, data });
   }
   return masks;
 }

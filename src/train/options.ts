@@ -6,6 +6,7 @@ import type { Plan } from "../plan/plan.ts";
 import type { Evaluation } from "../run/evaluate.ts";
 import type { Checkpoint, EpochResult } from "./checkpoint.ts";
 import type { TrainingManifest } from "./manifest.ts";
+import type { Masking } from "./masking.ts";
 import type { Schedule } from "./schedule.ts";
 import type { TrainerOptions } from "./trainer.ts";
 
@@ -30,6 +31,8 @@ export interface TrainOptions extends Partial<Omit<TrainerOptions, "profile">> {
   /** Base learning rate. */
   readonly rate?: number;
   readonly schedule?: Schedule;
+  /** Decides masks anew on the way; its weights are masked whether named in `masked` or not. */
+  readonly masking?: Masking;
   readonly augment?: Augmentation;
   readonly labelSmoothing?: number;
   readonly preprocessing?: Preprocessing;

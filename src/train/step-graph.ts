@@ -8,15 +8,31 @@ import { showShape } from "../tensor/shape.ts";
 import { beside, masksOf, stepInput, type TrainableNet, trainableNet, underMasks } from "./net.ts";
 import { momentsOf, type Optimizer } from "./optimizer.ts";
 
+export type MaskMode = "hold" | "soft" | "gate";
+
+/**
+ * What can be summed up per element on the way: the loss's gradient with respect to the weight as the net uses it (also where the
+ * mask is 0), that times the weight ("movement": Sanh et al. 2020), or that times the step that the weight then takes ("work":
+ * Karnin 1990).
+ */
+export type Tracked = "gradient" | "movement" | "work";
+
 export interface StepOptions {
   readonly batch: number;
   readonly optimizer: Optimizer;
   readonly seed: number;
   /**
    * What the graph's masks do: "hold" keeps weights and moments of masked weights at zero; "soft" multiplies the weights by the
-   * mask on the way forward and lets the gradient through to the dense weights underneath, so that a mask may be decided anew.
+   * mask on the way forward and lets the gradient through to the dense weights underneath, so that a mask may be decided anew;
+   * "gate" does the same but stops the gradient where the mask is 0, as the derivative of the product says.
    */
-  readonly masks: "hold" | "soft";
+  readonly masks: MaskMode;
+  /** Weights that get a mask of ones where the graph has none, so that it can be changed. */
+  readonly masked?: readonly string[];
+  /** Sums over steps that are kept for every weight with a mask, see `Tracked`. */
+  readonly track?: readonly Tracked[];
+  /** Weights with a factor of their own for every element (0 at first) that adds factor · w to the gradient. */
+  readonly penalties?: readonly string[];
   /** Also hold every zero of a weight of two or more axes. */
   readonly maskZeros?: boolean;
   /** Normalisation keeps its running statistics instead of the batch's. */
@@ -51,6 +67,8 @@ export const hyperInput = "train/hyper";
 /** [sum of losses, right answers] since it was last set to zero. */
 export const metrics = "train/metrics";
 export const maskName = (weight: string): string => `${weight}/mask`;
+export const trackedName = (weight: string, what: Tracked): string => `${weight}/sum-of-${what}`;
+export const penaltyName = (weight: string): string => `${weight}/penalty`;
 export const momentName = (weight: string, moment: string): string => `${weight}/${moment}`;
 
 /** Nodes and constants put together by name. */
@@ -66,19 +84,19 @@ interface Draft {
   constant(value: HostTensor): string;
 }
 
-function draft(nodes: readonly Node[], weights: ReadonlyMap<string, HostTensor>): Draft {
+function draft(nodes: readonly Node[], weights: ReadonlyMap<string, HostTensor>, prefix: string): Draft {
   let count = 0;
   const d: Draft = {
     nodes: [...nodes],
     weights: new Map(weights),
     node(op, inputs, attributes = {}, outputs = 1) {
-      const name = `train/${op}#${count++}`;
+      const name = `${prefix}/${op}#${count++}`;
       const names = outputs === 1 ? [name] : Array.from({ length: outputs }, (_, i) => `${name}:${i}`);
       d.nodes.push({ name, op, inputs, outputs: names, attributes: new Map(Object.entries(attributes)) });
       return names;
     },
     constant(value) {
-      const name = `train/constant#${count++}`;
+      const name = `${prefix}/constant#${count++}`;
       d.weights.set(name, value);
       return name;
     },
@@ -100,7 +118,7 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
     );
   const learned = net.learned.filter((name) => !options.frozen?.includes(name));
   if (learned.length === 0) throw new InputError("every weight is frozen; there is nothing to train.");
-  const masks = masksOf(graph, learned, options.maskZeros ?? false);
+  const masks = masksOf(graph, learned, options.maskZeros ?? false, options.masked);
   const classes = classesOf(graph, net, batch);
   const image = net.input.shape.map((d, i) => (i === 0 ? batch : d));
   const inputs: GraphValue[] = [
@@ -109,9 +127,9 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
     { name: hyperInput, dtype: "f32", shape: [hyperLength] },
   ];
   if (net.dropout) inputs.push({ name: stepInput, dtype: "i32", shape: [1] });
-  const soft = options.masks === "soft";
+  const soft = options.masks !== "hold";
   const dense = soft ? learned : [];
-  const d = draft(soft ? masked(net.nodes, masks) : net.nodes, underMasks(graph, dense));
+  const d = draft(soft ? masked(net.nodes, masks) : net.nodes, underMasks(graph, dense), "train");
   for (const [name, mask] of masks) d.weights.set(maskName(name), mask);
   const loss = addLoss(d, net, teacher);
   addMetrics(d, net, loss, batch);
@@ -119,7 +137,7 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
   const outputs = [{ name: loss, dtype: "f32" as const, shape: [] }];
   const forward = makeGraph({ name: graph.name, inputs, outputs, nodes: d.nodes, weights: d.weights });
   const gradients = gradientGraph(forward, { loss, wrt });
-  const backward = draft(gradients.graph.nodes, gradients.graph.weights);
+  const backward = draft(gradients.graph.nodes, gradients.graph.weights, "update");
   const variables = [...learned, ...net.statistics, ...[...masks.keys()].map(maskName), metrics];
   const found = new Map(
     learned.flatMap((name, i) => {
@@ -127,30 +145,42 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
       return g === undefined ? [] : [[name, g] as const];
     }),
   );
-  const scale = clipping(backward, [...found.values()], optimizer);
-  for (const [name, gradient] of found) {
+  const tracking = track(backward, found, masks, options.track ?? []);
+  variables.push(...tracking.sums);
+  const gated = options.masks === "gate" ? throughMasks(backward, found, masks) : found;
+  const scale = clipping(backward, [...gated.values()], optimizer);
+  for (const [name, gradient] of gated) {
     const weight = graph.weights.get(name)!;
     const moments = momentsOf(optimizer).map((moment) => momentName(name, moment));
     for (const moment of moments) backward.weights.set(moment, zeros(weight.shape));
     variables.push(...moments);
     const penalise = weight.shape.length >= 2;
     const lasso = penalise && optimizer.groupLasso > 0;
+    const growing = options.penalties?.includes(name) ?? false;
     // Penalties are not clipped, so that one which is a gradient of its own joins the clipped gradient.
-    const clipped = lasso && scale ? backward.node("Mul", [gradient, scale])[0]! : gradient;
-    const g = lasso ? withGroupLasso(backward, graph, name, clipped, optimizer) : gradient;
+    const separate = lasso || growing;
+    let g = separate && scale ? backward.node("Mul", [gradient, scale])[0]! : gradient;
+    if (lasso) g = withGroupLasso(backward, graph, name, g, optimizer);
+    if (growing) {
+      backward.weights.set(penaltyName(name), zeros(weight.shape));
+      variables.push(penaltyName(name));
+      const [pull] = backward.node("Mul", [name, penaltyName(name)]);
+      [g] = backward.node("Add", [g, pull!]) as [string];
+    }
     const mask = masks.has(name) && !soft ? maskName(name) : "";
-    const operands = [name, g, ...moments, hyperInput, mask, lasso ? "" : (scale ?? "")];
+    const operands = [name, g, ...moments, hyperInput, mask, separate ? "" : (scale ?? "")];
     while (operands.at(-1) === "") operands.pop();
     const sgd = optimizer.kind === "sgd";
     const own: Record<string, Attribute> = sgd
       ? { nesterov: optimizer.nesterov ? 1 : 0 }
       : { decoupled: optimizer.kind === "adamw" ? 1 : 0 };
-    backward.node(
+    const [next] = backward.node(
       sgd ? "SgdUpdate" : "AdamUpdate",
       operands,
       { ...own, penalise: penalise ? 1 : 0 },
       sgd ? 2 : 3,
     );
+    tracking.moved(name, next!);
   }
   return {
     graph: makeGraph({ ...gradients.graph, nodes: backward.nodes, weights: backward.weights }),
@@ -162,6 +192,58 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
     classes,
   };
 }
+
+interface Tracking {
+  /** The variables that hold the sums. */
+  readonly sums: readonly string[];
+  /** Adds what can be said only once the weight has its new value. */
+  moved(weight: string, next: string): void;
+}
+
+/** Sums over steps of what `what` says, for every weight with a mask. */
+function track(
+  d: Draft,
+  gradients: ReadonlyMap<string, string>,
+  masks: ReadonlyMap<string, HostTensor>,
+  what: readonly Tracked[],
+): Tracking {
+  const sums: string[] = [];
+  const products = new Map<string, string>();
+  for (const kind of what) {
+    for (const [name, mask] of masks) {
+      const gradient = gradients.get(name);
+      const sum = trackedName(name, kind);
+      d.weights.set(sum, zeros(mask.shape));
+      sums.push(sum);
+      if (gradient === undefined) continue;
+      if (kind === "gradient") d.node("Accumulate", [sum, gradient]);
+      else {
+        const product = products.get(name) ?? d.node("Mul", [gradient, name])[0]!;
+        products.set(name, product);
+        if (kind === "movement") d.node("Accumulate", [sum, product]);
+      }
+    }
+  }
+  return {
+    sums,
+    moved(weight, next) {
+      if (!what.includes("work") || !products.has(weight)) return;
+      const [after] = d.node("Mul", [gradients.get(weight)!, next]);
+      const [step] = d.node("Sub", [after!, products.get(weight)!]);
+      d.node("Accumulate", [trackedName(weight, "work"), step!]);
+    },
+  };
+}
+
+/** Gradients that pass only where the masks are 1. */
+const throughMasks = (
+  d: Draft,
+  gradients: ReadonlyMap<string, string>,
+  masks: ReadonlyMap<string, HostTensor>,
+): Map<string, string> =>
+  new Map(
+    [...gradients].map(([name, g]) => [name, masks.has(name) ? d.node("Mul", [g, maskName(name)])[0]! : g]),
+  );
 
 /** Number of classes; the logits must be [batch, classes]. */
 function classesOf(graph: Graph, net: TrainableNet, batch: number): number {

@@ -107,6 +107,9 @@ async function prepare(gpu: Gpu, graph: Graph, data: Dataset, options: TrainOpti
     augment,
     labelSmoothing,
     masks: options.masks ?? "hold",
+    ...(options.masking && {
+      masking: { name: options.masking.name, settings: options.masking.settings },
+    }),
     maskZeros: options.maskZeros ?? false,
     freezeNorms: options.freezeNorms ?? false,
     frozen: options.frozen ?? [],
@@ -119,6 +122,7 @@ async function prepare(gpu: Gpu, graph: Graph, data: Dataset, options: TrainOpti
   learningRateAt(manifest.schedule, manifest.rate, 0, epochs * batches.stepsPerEpoch, batches.stepsPerEpoch);
   const trainer = await makeTrainer(gpu, graph, {
     ...options,
+    ...(options.masking && { masked: [...(options.masked ?? []), ...options.masking.weights] }),
     batch: batches.batch,
     seed,
     optimizer,
@@ -149,6 +153,7 @@ function runOf(
 ): Run {
   const { stepsPerEpoch } = batches;
   const total = manifest.epochs * stepsPerEpoch;
+  const masksSettle = options.masking?.settles(total) ?? -1;
   const began = performance.now();
   let startedAt = 0;
   let best = new Map<string, HostTensor>();
@@ -268,7 +273,9 @@ function runOf(
       mark = performance.now();
       while (state.step < stepsPerEpoch) {
         const { images, targets } = batches.get(state.epoch, state.step);
-        await trainer.step(images, targets, rateAt(state.epoch * stepsPerEpoch + state.step));
+        const step = state.epoch * stepsPerEpoch + state.step;
+        await options.masking?.before(step, total, trainer);
+        await trainer.step(images, targets, rateAt(step));
         state = { ...state, step: state.step + 1 };
         await pause();
       }
@@ -289,7 +296,10 @@ function runOf(
         rate: rateAt((state.epoch + 1) * stepsPerEpoch - 1),
       };
       const score = measured ?? own;
-      const better = !measured || !state.best || score.top1 > state.best.top1;
+      const settled = (epoch: number): boolean => epoch * stepsPerEpoch > masksSettle;
+      // While masks still change, only the latest net is worth keeping: an earlier one has more weights.
+      const first = !state.best || !settled(state.best.epoch);
+      const better = !measured || first || score.top1 > state.best!.top1;
       if (better) best = values;
       state = {
         epoch: state.epoch + 1,
@@ -305,6 +315,7 @@ function runOf(
       await save();
     },
     async result() {
+      await options.masking?.after?.(trainer);
       const shown = Math.min(trainImagesMeasured, data.train.length);
       const onTrain = await measure(best, subset(data.train, { from: 0, to: shown }), "at the end");
       const onTest = options.test && (await measure(best, options.test, "at the end"));

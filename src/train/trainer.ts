@@ -12,11 +12,15 @@ import { hyperAt, type Optimizer, type OptimizerOptions, optimizerOf } from "./o
 import {
   buildStepGraph,
   hyperInput,
+  type MaskMode,
   maskName,
   metrics,
+  penaltyName,
   type StepGraph,
   type Teacher,
+  type Tracked,
   targetsInput,
+  trackedName,
 } from "./step-graph.ts";
 
 export interface TrainerOptions {
@@ -27,9 +31,16 @@ export interface TrainerOptions {
   readonly seed?: number;
   /**
    * What masks do: "hold" (default) keeps masked weights and their moments at exactly zero; "soft" trains the dense weights
-   * underneath, so that `setMask` may decide anew between steps which connections there are.
+   * underneath, so that `setMask` may decide anew between steps which connections there are; "gate" keeps them as they are
+   * underneath while they are masked.
    */
-  readonly masks?: "hold" | "soft";
+  readonly masks?: MaskMode;
+  /** Weights that get a mask of ones where the graph has none, for `setMask`. */
+  readonly masked?: readonly string[];
+  /** Sums over steps for every weight with a mask, read with `tracked`. */
+  readonly track?: readonly Tracked[];
+  /** Weights with a penalty factor for every element, set with `setPenalty`. */
+  readonly penalties?: readonly string[];
   /** Make masks of the zeros that weights of two or more axes hold, where they have none. */
   readonly maskZeros?: boolean;
   /** Keep BatchNormalization's running statistics instead of the batch's; for very small batches. */
@@ -66,6 +77,16 @@ export interface Trainer {
   graphWith(values: ReadonlyMap<string, HostTensor>): Graph;
   /** Replaces a mask, f32 or bool of its weight's shape; from the next step on. Throws E_INPUT for a weight without one. */
   setMask(weight: string, mask: HostTensor): void;
+  /** The mask of a weight as it is now, f32; undefined where it has none. */
+  mask(weight: string): HostTensor | undefined;
+  /** The dense weight that a mask covers ("soft" and "gate"), as it is now. */
+  dense(weight: string): Promise<HostTensor>;
+  /** Replaces such a weight from the next step on. */
+  setDense(weight: string, value: HostTensor): void;
+  /** What has been summed up since the last time it was asked with `reset`; needs `track`. */
+  tracked(weight: string, what: Tracked, options?: { readonly reset?: boolean }): Promise<HostTensor>;
+  /** Factors, f32 of the weight's shape, that pull each element to zero; needs `penalties`. */
+  setPenalty(weight: string, factors: HostTensor): void;
   /** Everything on the device, by name: what `restore` needs to go on as if nothing had happened. */
   snapshot(): Promise<Snapshot>;
   restore(snapshot: Snapshot): void;
@@ -87,6 +108,7 @@ export interface Snapshot {
 export async function makeTrainer(gpu: Gpu, graph: Graph, options: TrainerOptions): Promise<Trainer> {
   const optimizer = optimizerOf(options.optimizer);
   const { batch, teacher, frozen, maskZeros, freezeNorms, plan = "estimated", profile } = options;
+  const { masked, track, penalties } = options;
   if (!Number.isSafeInteger(batch) || batch < 1)
     throw new InputError(`batch is ${batch}; a whole number from 1 is needed.`);
   const step = buildStepGraph(graph, {
@@ -97,6 +119,9 @@ export async function makeTrainer(gpu: Gpu, graph: Graph, options: TrainerOption
     ...(maskZeros !== undefined && { maskZeros }),
     ...(freezeNorms !== undefined && { freezeNorms }),
     ...(frozen && { frozen }),
+    ...(masked && { masked }),
+    ...(track && { track }),
+    ...(penalties && { penalties }),
     ...(teacher && { teacher }),
   });
   const session = await compile(gpu, step.graph, {
@@ -173,6 +198,16 @@ function trainerOf(
       masks.set(weight, words);
       session.write(maskName(weight), words);
     },
+    mask: (weight) => masks.get(weight),
+    dense: (weight) => session.read(weight),
+    setDense: (weight, value) => session.write(weight, value),
+    async tracked(weight, what, { reset = false } = {}) {
+      const name = trackedName(weight, what);
+      const sum = await session.read(name);
+      if (reset) session.write(name, zeros(sum.shape));
+      return sum;
+    },
+    setPenalty: (weight, factors) => session.write(penaltyName(weight), factors),
     async snapshot() {
       return { steps, counted, state: await read(step.variables) };
     },

@@ -23,8 +23,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   plan: [...HOST, "shader", "gpu", "kernels"],
   run: [...HOST, "shader", "gpu", "kernels", "plan"],
   train: [...HOST, "shader", "gpu", "kernels", "plan", "run"],
+  evidence: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train"],
+  recipes: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train", "evidence"],
   report: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train"],
-  cli: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train", "report"],
+  cli: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train", "evidence", "recipes", "report"],
 };
 /** Files that every folder may import. */
 const EVERYWHERE = new Set(["src/errors.ts", "src/version.ts"]);

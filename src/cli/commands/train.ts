@@ -5,7 +5,6 @@ import { openData } from "../../data/files.ts";
 import { FileError, printable, SecateurError, UsageError } from "../../errors.ts";
 import type { Graph } from "../../graph/graph.ts";
 import { openModel, readFileLimited, saveModel } from "../../io/files.ts";
-import { findArch } from "../../nets/arches.ts";
 import { percent } from "../../report/format.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../../train/checkpoint.ts";
 import { defaultsFor } from "../../train/defaults.ts";
@@ -26,6 +25,7 @@ import {
 } from "../context.ts";
 import { addPreprocessingOptions, type PreprocessingOptions, preprocessingOption } from "../preprocessing.ts";
 import { startProgress } from "../progress.ts";
+import { wasTrained } from "../trained.ts";
 
 interface Options extends CommonOptions, PreprocessingOptions {
   readonly data: string;
@@ -213,7 +213,7 @@ async function run(spec: string, options: Options): Promise<void> {
         }),
         ...(plan !== undefined && { plan }),
         ...(resumed && { resume: resumed }),
-        fineTune: wasTrained(spec, options),
+        fineTune: wasTrained(spec, options.seed),
         preprocessing: preprocessingOption(graph, data, options),
         signal: stop.signal,
         onProgress: (p) =>
@@ -249,10 +249,6 @@ async function run(spec: string, options: Options): Promise<void> {
     }
   });
 }
-
-/** Only a bare ARCH has seeded weights, and glyphnet only when a seed is given. */
-const wasTrained = (spec: string, { seed }: Options): boolean =>
-  !findArch(spec) || (spec === "glyphnet" && seed === undefined);
 
 async function resumeFrom(options: Options, beside: string): Promise<Checkpoint | undefined> {
   if (options.resume === undefined || options.resume === false) return undefined;

@@ -1,4 +1,5 @@
 import { getNumber } from "../../tensor/host-tensor.ts";
+import { unitRows } from "../granularity.ts";
 import { forEachElement, unitCount } from "../layers.ts";
 import type { Method } from "./method.ts";
 
@@ -6,14 +7,16 @@ import type { Method } from "./method.ts";
 export const magnitude: Method = {
   name: "magnitude",
   kind: "weights",
-  granularities: ["element", "block", "filter"],
+  granularities: ["element", "block", "n:m", "filter"],
   reference: "Han et al. 2015 (elements), arXiv 1506.02626; Li et al. 2017 (filter norms), arXiv 1608.08710",
   needs: [],
   score({ layer, weight, granularity, norm }) {
     const scores = new Float64Array(unitCount(layer, granularity));
     const { data } = weight;
-    if (granularity.kind === "element") {
-      for (let i = 0; i < scores.length; i++) scores[i] = Math.abs(getNumber(data, i));
+    if (unitRows(granularity) === 1) {
+      forEachElement(layer, granularity, (i, unit) => {
+        scores[unit] = Math.abs(getNumber(data, i));
+      });
     } else if (norm === "l1") {
       forEachElement(layer, granularity, (i, unit) => {
         scores[unit]! += Math.abs(getNumber(data, i));

@@ -5,7 +5,7 @@ import type { Method } from "./method.ts";
 export const random: Method = {
   name: "random",
   kind: "baseline",
-  granularities: ["element", "block", "filter"],
+  granularities: ["element", "block", "n:m", "filter"],
   reference: "baseline recommended by Blalock et al. 2020, arXiv 2003.03033",
   needs: [],
   score: ({ layer, granularity, random: stream }) =>

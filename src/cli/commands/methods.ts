@@ -1,0 +1,56 @@
+import { Command } from "commander";
+import { allocations } from "../../prune/allocations/index.ts";
+import { publishedShares } from "../../prune/allocations/published.ts";
+import type { Method } from "../../prune/methods/method.ts";
+import { allMethods } from "../../recipes/index.ts";
+import type { Recipe } from "../../recipes/recipe.ts";
+import { textTable } from "../../report/table.ts";
+import { addCommonOptions, type CommonOptions, print, writeJson } from "../context.ts";
+
+const help = `
+KIND      baseline   blind to the model: what every method has to beat
+          weights    looks at the weights alone
+          data       looks at what the GPU gathers first: give --data (synflow needs none)
+          training   trains and prunes in one: give --data and --retrain EPOCHS
+
+All of them: secateur prune MODEL --method NAME --sparsity S [--data DATA] [--retrain EPOCHS] -o OUT`;
+
+/** What a method needs to be given, beside the model. */
+export const needsOf = (m: Method | Recipe): readonly string[] =>
+  "needs" in m ? m.needs : m.kind === "training" ? ["training data"] : [];
+
+export function methodsCommand(): Command {
+  return addCommonOptions(new Command("methods"))
+    .description("what there is to prune with: methods, allocations, published lists")
+    .addHelpText("after", help)
+    .action((options: CommonOptions) => {
+      const all = allMethods();
+      writeJson(
+        options,
+        all.map((m) => ({
+          name: m.name,
+          kind: m.kind,
+          granularity: m.granularities,
+          reference: m.reference,
+          needs: needsOf(m as Method | Recipe),
+          ...("settings" in m && { settings: m.settings }),
+        })),
+      );
+      const rows = all.map((m) => [m.name, m.kind, m.granularities.join(" "), m.reference]);
+      print(options, textTable(["method", "kind", "granularity", "reference"], rows));
+      print(
+        options,
+        textTable(
+          ["--allocation", "reference"],
+          allocations.map((a) => [a.name, a.reference]),
+        ),
+      );
+      print(
+        options,
+        textTable(
+          ["--sparsity", "for", "reference"],
+          publishedShares.map((p) => [`published:${p.name}`, Object.keys(p.nets).join(" "), p.reference]),
+        ),
+      );
+    });
+}

@@ -1,0 +1,112 @@
+import { UsageError } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import { metadataKeys } from "../graph/metadata.ts";
+import { sharesOf } from "../prune/allocations/published.ts";
+import type { Recovery } from "../prune/recover.ts";
+import type { PruningRequest } from "../recipes/run.ts";
+import { fraction } from "./context.ts";
+
+/** A share, shares by layer, or the name of a published list. */
+export type SparsityArgument = number | Readonly<Record<string, number>> | { readonly published: string };
+
+/** What the command line says about one pruning. */
+export interface PruneArguments {
+  readonly method: string;
+  readonly granularity?: string;
+  readonly sparsity?: SparsityArgument;
+  readonly scope?: "global" | "layer" | "row";
+  readonly allocation?: string;
+  readonly norm?: "l1" | "l2";
+  readonly skip: string[];
+  readonly roundTo?: number;
+  readonly keepShape?: boolean;
+  readonly images?: number;
+  readonly rounds?: number;
+  readonly spacing?: "geometric" | "linear";
+  readonly retrain?: number;
+  readonly lr?: number;
+  readonly batch?: number;
+  readonly weightDecay?: number;
+  readonly l1?: number;
+  readonly fromScratch?: boolean;
+  readonly recover?: Recovery;
+  readonly recalibrate?: boolean;
+  readonly set: string[];
+}
+
+/** Reads `0.9`, `conv1=0.3,ip1=0.9` or `published:han`. */
+export function sparsityArgument(text: string): SparsityArgument {
+  const list = /^published:(.+)$/.exec(text);
+  if (list) return { published: list[1]! };
+  if (!text.includes("=")) return fraction("--sparsity")(text);
+  const shares: Record<string, number> = Object.create(null);
+  for (const part of text.split(",")) {
+    const at = part.lastIndexOf("=");
+    if (at < 1) throw new UsageError(`--sparsity is "${text}"; shares of layers are NAME=SHARE,NAME=SHARE.`);
+    shares[part.slice(0, at)] = fraction("--sparsity")(part.slice(at + 1));
+  }
+  return shares;
+}
+
+/** The request that these arguments make of a model. Throws E_USAGE for arguments that do not go together. */
+export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
+  const trains = a.retrain !== undefined;
+  const only = [
+    ["--lr", a.lr],
+    ["--batch", a.batch],
+    ["--weight-decay", a.weightDecay],
+    ["--l1", a.l1],
+    ["--from-scratch", a.fromScratch],
+  ] as const;
+  const stray = only.find(([, value]) => value !== undefined);
+  if (!trains && stray) throw new UsageError(`${stray[0]} says how to train: give --retrain EPOCHS as well.`);
+  const given = <T extends object>(values: T): Partial<T> =>
+    Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
+  const settings = settingsArgument(a.set);
+  return {
+    method: a.method,
+    skip: a.skip,
+    ...given({
+      granularity: a.granularity,
+      sparsity: sparsityFor(graph, a.sparsity),
+      scope: a.scope,
+      allocation: a.allocation,
+      norm: a.norm,
+      roundTo: a.roundTo,
+      keepShape: a.keepShape,
+      recover: a.recover,
+      rounds: a.rounds,
+      spacing: a.spacing,
+      scratch: a.fromScratch,
+      recalibrate: a.recalibrate,
+    }),
+    ...(Object.keys(settings).length > 0 && { settings }),
+    ...(a.images !== undefined && { collect: { images: a.images } }),
+    ...(trains && {
+      train: given({
+        epochs: a.retrain,
+        rate: a.lr,
+        batch: a.batch,
+        optimizer: given({ weightDecay: a.weightDecay, l1: a.l1 }),
+      }),
+    }),
+  };
+}
+
+function sparsityFor(graph: Graph, argument: SparsityArgument | undefined): PruningRequest["sparsity"] {
+  if (typeof argument !== "object" || !("published" in argument)) return argument;
+  return typeof argument.published === "string"
+    ? sharesOf(argument.published, graph.metadata.get(metadataKeys.arch))
+    : (argument as Readonly<Record<string, number>>);
+}
+
+function settingsArgument(list: readonly string[]): Record<string, number> {
+  const settings: Record<string, number> = {};
+  for (const text of list) {
+    const [, name, value] = /^([\w-]+)=(\S+)$/.exec(text) ?? [];
+    if (name === undefined || !Number.isFinite(Number(value)))
+      throw new UsageError(`--set is "${text}"; it is NAME=NUMBER, such as --set end=0.8.`);
+    settings[name] = Number(value);
+  }
+  return settings;
+}

@@ -1,0 +1,22 @@
+import type { EvidenceKind } from "../prune/evidence.ts";
+import type { Collector } from "./collector.ts";
+import { curvature, jacobian } from "./curvature.ts";
+import { gradients } from "./gradients.ts";
+import { hessianGradients } from "./hessian-gradients.ts";
+import { inputMeans, inputMoments, inputNorms } from "./inputs.ts";
+import { synapticFlow } from "./synaptic-flow.ts";
+
+/** Every collector, one per kind of evidence. */
+export const collectors: readonly Collector[] = [
+  gradients,
+  curvature,
+  jacobian,
+  hessianGradients,
+  synapticFlow,
+  inputNorms,
+  inputMeans,
+  inputMoments,
+];
+
+export const findCollector = (kind: EvidenceKind): Collector | undefined =>
+  collectors.find((c) => c.kind === kind);

@@ -1,0 +1,144 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { nonzeros } from "../../src/graph/statistics.ts";
+import { openModel } from "../../src/io/files.ts";
+import { gpuTest } from "../support/gpu.ts";
+
+const cli = suite("prune on the command line");
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const dir = mkdtempSync(join(tmpdir(), "secateur-prune-"));
+const at = (name: string): string => join(dir, name);
+
+interface Run {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function secateur(...args: string[]): Run {
+  const run = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
+    cwd: root,
+    encoding: "utf8",
+    timeout: 120_000,
+  });
+  const err = run.stderr.split("\n").filter((l) => l !== "" && !/^Warning: |^\s+at CheckVk/.test(l));
+  return { status: run.status, out: run.stdout, err: err.join("\n") };
+}
+
+function succeeds(...args: string[]): string {
+  const run = secateur(...args);
+  assert.is(run.status, 0, `${args.join(" ")}: ${run.err}`);
+  return run.out;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what a command wrote, looked at field by field
+const json = (name: string): any => JSON.parse(readFileSync(at(name), "utf8"));
+
+async function kept(file: string): Promise<Record<string, number>> {
+  const graph = await openModel(at(file));
+  return Object.fromEntries(
+    [...graph.weights].filter(([, w]) => w.shape.length >= 2).map(([name, w]) => [name, nonzeros(w)]),
+  );
+}
+
+cli("methods lists every method with kind, granularity and reference", () => {
+  const out = succeeds("methods", "--json", at("methods.json"));
+  const list = json("methods.json");
+  for (const m of list) {
+    assert.type(m.name, "string");
+    assert.ok(["baseline", "weights", "data", "training"].includes(m.kind));
+    assert.ok(Array.isArray(m.granularity) && m.granularity.length > 0 && m.reference.length > 20);
+    assert.match(out, m.name);
+  }
+  assert.ok(list.length >= 17);
+});
+
+cli("N:M needs no sparsity, lists and published lists go by layer", async () => {
+  succeeds("prune", "lenet300", "--granularity", "2:4x8", "-o", at("groups.safetensors"), "--quiet");
+  assert.equal(await kept("groups.safetensors"), {
+    "ip1.weight": 117_600,
+    "ip2.weight": 15_000,
+    "ip3.weight": 500,
+  });
+  succeeds("prune", "lenet300", "--sparsity", "ip1=0.5,ip3=0.1", "-o", at("list.onnx"), "--quiet");
+  assert.equal(await kept("list.onnx"), { "ip1.weight": 117_600, "ip2.weight": 30_000, "ip3.weight": 900 });
+  succeeds(
+    "prune",
+    "lenet300",
+    "--sparsity",
+    "0.9",
+    "--allocation",
+    "erk",
+    "-o",
+    at("erk.safetensors"),
+    "--quiet",
+  );
+  const erk = Object.values(await kept("erk.safetensors"));
+  assert.is(
+    erk.reduce((a, b) => a + b, 0),
+    26_620,
+  );
+});
+
+cli("wrong usage says what to give", () => {
+  const cases: readonly (readonly [RegExp, ...string[]])[] = [
+    [/--sparsity is missing/, "lenet300"],
+    [/method wanda looks at images: give --data/, "lenet300", "--method", "wanda", "--sparsity", "0.5"],
+    [/--retrain looks at images: give --data/, "lenet300", "--sparsity", "0.5", "--retrain", "2"],
+    [/--lr says how to train: give --retrain/, "lenet300", "--sparsity", "0.5", "--lr", "0.1"],
+  ];
+  for (const [words, ...args] of cases) {
+    const run = secateur("prune", ...args, "-o", at("never.onnx"));
+    assert.is(run.status, 2, `${args.join(" ")}: ${run.err}`);
+    assert.match(run.err, words);
+  }
+  const unknown = secateur("prune", "vgg16", "--sparsity", "published:han", "-o", at("never.onnx"));
+  assert.is(unknown.status, 1);
+  assert.match(unknown.err, /lenet300 and lenet5/);
+  assert.not(existsSync(at("never.onnx")));
+});
+
+gpuTest(cli, "evidence, recovery and a measurement in one line", async () => {
+  const out = succeeds(
+    ...["prune", "glyphnet", "--method", "wanda", "--sparsity", "0.5", "--recover", "bias"],
+    ...["--data", "glyphs", "--limit", "200", "--images", "16", "-o", at("wanda.safetensors")],
+    ...["--json", at("wanda.json")],
+  );
+  const record = json("wanda.json");
+  assert.is(record.steps[0].options.method, "wanda");
+  assert.is(record.steps[0].options.scope, "row");
+  assert.is(record.steps[0].options.recover, "bias");
+  assert.is(record.steps[0].evidence.images, 16);
+  assert.ok(record.top1 > 0.5, `${record.top1}`);
+  assert.match(out, /test top-1/);
+});
+
+gpuTest(
+  cli,
+  "seeds: the masks of random pruning overlap as chance has it, those of magnitude do fully",
+  async () => {
+    for (const [method, least, most] of [
+      ["random", 0.3, 0.37],
+      ["magnitude", 1, 1],
+    ] as const) {
+      succeeds(
+        ...["prune", "glyphnet", "--method", method, "--sparsity", "0.5", "--seeds", "3", "--test", "glyphs"],
+        ...["--limit", "60", "-o", at("seeds.safetensors"), "--json", at("seeds.json"), "--quiet"],
+      );
+      const { stability, steps } = json("seeds.json");
+      assert.equal(stability.seeds, [1, 2, 3]);
+      assert.is(stability.top1.values.length, 3);
+      // Two halves drawn at random share a quarter of all, of three quarters that either has.
+      assert.ok(stability.overlap >= least && stability.overlap <= most, `${method}: ${stability.overlap}`);
+      assert.is(steps[0].options.seed, 1);
+    }
+  },
+);
+
+cli.after(() => rmSync(dir, { recursive: true, force: true }));
+cli.run();

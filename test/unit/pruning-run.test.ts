@@ -1,0 +1,158 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { glyphs } from "../../src/data/glyphs.ts";
+import { nonzeros } from "../../src/graph/statistics.ts";
+import { buildNet } from "../../src/nets/build-net.ts";
+import { publishedShares, sharesOf } from "../../src/prune/allocations/published.ts";
+import { prune } from "../../src/prune/prune.ts";
+import { parsePruningManifest, pruningManifest, repeatPruning } from "../../src/recipes/manifest.ts";
+import { type PruningRequest, requirements, runPruning } from "../../src/recipes/run.ts";
+import { fromScratch } from "../../src/recipes/scratch.ts";
+import { meanOverlap, overlap, spreadOf } from "../../src/report/stability.ts";
+import { fails } from "../support/error.ts";
+import { residualNet } from "../support/prune-graphs.ts";
+
+const test = suite("one pruning from request to manifest");
+const magnitude: PruningRequest = { method: "magnitude", sparsity: 0.5 };
+
+test("what a request takes beside the model", () => {
+  const of = (request: Partial<PruningRequest>): string => {
+    const { gpu, data } = requirements({ ...magnitude, ...request });
+    return `${gpu ? "gpu" : ""} ${data ? "data" : ""}`.trim();
+  };
+  assert.is(of({}), "");
+  assert.is(of({ method: "han" }), "");
+  assert.is(of({ method: "synflow" }), "gpu");
+  for (const method of ["wanda", "obs", "snip", "gradual", "karnin", "lottery"])
+    assert.is(of({ method }), "gpu data");
+  assert.is(of({ recover: "bias" }), "gpu data");
+  assert.is(of({ train: { epochs: 1 } }), "gpu data");
+  assert.is(of({ scratch: true }), "gpu data");
+  assert.is(of({ recalibrate: true }), "gpu data");
+});
+
+test("without images where they are needed, the message says which method and what to do", async () => {
+  await fails(
+    () => runPruning(undefined, residualNet(), undefined, { ...magnitude, method: "wanda" }),
+    "E_INPUT",
+    /method wanda.*--data/,
+  );
+  await fails(
+    () => runPruning(undefined, residualNet(), undefined, { ...magnitude, train: {} }),
+    "E_INPUT",
+    /training.*--data/,
+  );
+  await fails(
+    () => runPruning(undefined, residualNet(), undefined, { ...magnitude, method: "wishful" }),
+    "E_INPUT",
+    /it is one of/,
+  );
+});
+
+test("a manifest survives JSON, repeats to the same graph, and refuses another model", async () => {
+  const graph = residualNet();
+  const request: PruningRequest = { method: "random", sparsity: 0.6, seed: 9, onRound: () => undefined };
+  const outcome = await runPruning(undefined, graph, undefined, request);
+  const made = await pruningManifest(undefined, graph, undefined, request, outcome);
+  const manifest = parsePruningManifest(JSON.stringify(made));
+  assert.equal(manifest.request, { method: "random", sparsity: 0.6, seed: 9 });
+  const again = await repeatPruning(undefined, residualNet(), undefined, manifest);
+  assert.equal([...again.graph.masks], [...outcome.graph.masks]);
+  const other = (await prune(graph, { method: "magnitude", sparsity: 0.1 })).graph;
+  await fails(() => repeatPruning(undefined, other, undefined, manifest), "E_PRUNE", /model has hash/);
+  const changed = { ...manifest, request: { ...manifest.request, seed: 8 } };
+  await fails(
+    () => repeatPruning(undefined, graph, undefined, changed),
+    "E_PRUNE",
+    /where its manifest says/,
+  );
+  await fails(() => parsePruningManifest("{"), "E_INPUT", /not JSON/);
+  await fails(
+    () => parsePruningManifest(JSON.stringify({ ...manifest, result: "no" })),
+    "E_INPUT",
+    /"result"/,
+  );
+  const withData = { ...manifest, data: { name: "glyphs", images: 1, hash: manifest.result } };
+  await fails(() => repeatPruning(undefined, graph, undefined, withData), "E_INPUT", /none were given/);
+  await fails(
+    () => repeatPruning(undefined, graph, glyphs("train", 1, 1), withData),
+    "E_PRUNE",
+    /data has hash/,
+  );
+});
+
+test("from scratch: the same masks, new weights, statistics of nothing", async () => {
+  const { graph } = await prune(residualNet(), { method: "magnitude", sparsity: 0.5 });
+  const fresh = fromScratch(graph, 3);
+  assert.equal([...fresh.masks], [...graph.masks]);
+  for (const [name, w] of graph.weights) {
+    const now = fresh.weights.get(name)!;
+    const list = [...(now.data as Float32Array)];
+    if (w.shape.length >= 2) {
+      assert.is(nonzeros(now), nonzeros(w));
+      assert.ok(
+        list.every((v, i) => v === 0 || v !== w.data[i]),
+        name,
+      );
+    } else if (/running_mean|bias/.test(name))
+      assert.ok(
+        list.every((v) => v === 0),
+        name,
+      );
+    else if (/running_var|bn\d\.weight/.test(name))
+      assert.ok(
+        list.every((v) => v === 1),
+        name,
+      );
+  }
+  assert.equal([...fromScratch(graph, 3).weights], [...fresh.weights]);
+  assert.not.equal([...fromScratch(graph, 4).weights], [...fresh.weights]);
+  const conv = fresh.weights.get("conv1.weight")!.data as Float32Array;
+  const square = conv.reduce((s, v) => s + v * v, 0) / nonzeros(fresh.weights.get("conv1.weight")!);
+  assert.ok(Math.abs(square / (2 / 36) - 1) < 0.4, "He et al.: 2 over the fan-in");
+});
+
+test("published shares give the published counts", async () => {
+  const graph = buildNet("lenet5", { seed: 1 });
+  const kept = async (name: string): Promise<number[]> => {
+    const { graph: pruned } = await prune(graph, { method: "magnitude", sparsity: sharesOf(name, "lenet5") });
+    return ["conv1", "conv2", "ip1", "ip2"].map((l) => nonzeros(pruned.weights.get(`${l}.weight`)!));
+  };
+  assert.equal(await kept("dns"), [72, 770, 2920, 215]);
+  assert.equal(await kept("han"), [330, 3000, 32_000, 950]);
+  assert.ok(publishedShares.every((p) => p.reference.includes("arXiv")));
+  await fails(() => sharesOf("owl", "lenet5"), "E_INPUT", /han, dns/);
+  await fails(() => sharesOf("han", undefined), "E_INPUT", /this model/);
+});
+
+test("overlap by hand, for masks and for channels that are gone", async () => {
+  const graph = residualNet();
+  const a = (await prune(graph, { method: "random", sparsity: 0.5, seed: 1 })).graph;
+  const b = (await prune(graph, { method: "random", sparsity: 0.5, seed: 2 })).graph;
+  let [both, either] = [0, 0];
+  for (const name of new Set([...a.masks.keys(), ...b.masks.keys()])) {
+    const [x, y] = [a.masks.get(name)!, b.masks.get(name)!];
+    for (let i = 0; i < x.data.length; i++) {
+      both += Number(x.data[i]) & Number(y.data[i]);
+      either += Number(x.data[i]) | Number(y.data[i]);
+    }
+  }
+  assert.is(overlap(a, b), both / either);
+  assert.is(overlap(a, a), 1);
+  assert.is(overlap(graph, graph), 1);
+  const filters = [1, 2].map((seed) =>
+    prune(graph, { method: "random", granularity: "filter", sparsity: 0.5, seed }),
+  );
+  const [p, q] = (await Promise.all(filters)).map((r) => r.graph);
+  assert.is(overlap(p!, p!), 1);
+  assert.ok(overlap(p!, q!) < 1 && overlap(p!, q!) > 0);
+  assert.is(meanOverlap([graph]), undefined);
+  assert.is(meanOverlap([a, a, b]), (1 + 2 * overlap(a, b)) / 3);
+});
+
+test("spread: mean and sample deviation", () => {
+  assert.equal(spreadOf([1, 2, 3]), { mean: 2, deviation: 1, values: [1, 2, 3] });
+  assert.equal(spreadOf([0.5]), { mean: 0.5, values: [0.5] });
+});
+
+test.run();
