@@ -1,9 +1,12 @@
 import type { EvidenceKind } from "../prune/evidence.ts";
 import type { Collector } from "./collector.ts";
 import { curvature, jacobian } from "./curvature.ts";
+import { featureRanks, zeroShares } from "./features.ts";
+import { gateGradients, gateRelevance } from "./gates.ts";
 import { gradients } from "./gradients.ts";
 import { hessianGradients } from "./hessian-gradients.ts";
 import { inputMeans, inputMoments, inputNorms } from "./inputs.ts";
+import { particles } from "./particles.ts";
 import { synapticFlow } from "./synaptic-flow.ts";
 
 /** Every collector, one per kind of evidence. */
@@ -16,6 +19,11 @@ export const collectors: readonly Collector[] = [
   inputNorms,
   inputMeans,
   inputMoments,
+  featureRanks,
+  zeroShares,
+  gateGradients,
+  gateRelevance,
+  particles,
 ];
 
 export const findCollector = (kind: EvidenceKind): Collector | undefined =>

@@ -22,6 +22,15 @@ export const evidenceKinds = {
     "by weight, [groups, columns, columns]: mean over images and pixels of the products of what two columns are multiplied by",
   inputMeans:
     "by weight, [groups, columns]: mean over images and pixels of what each column is multiplied by",
+  featureRanks:
+    "by weight, [filters]: mean over images of the rank of the map that a filter makes behind the nonlinearity, over the largest possible",
+  zeroShares: "by weight, [filters]: share of zeros in the maps that a filter makes, behind the nonlinearity",
+  gateGradients:
+    "by weight, [batches, filters]: derivatives of each batch's mean cross-entropy by a gate on every filter's output",
+  gateRelevance:
+    "by weight, [filters]: minus the derivative of the mean absolute error by a gate on every filter's output",
+  particles:
+    "by weight, [filters]: 1 for those in the best pattern that a particle filter has seen, plus half the share of its last particles that keep them",
 } as const;
 
 export type EvidenceKind = keyof typeof evidenceKinds;
@@ -44,15 +53,18 @@ export type Evidence = Readonly<Partial<Record<EvidenceKind, ReadonlyMap<string,
   readonly source?: EvidenceSource;
 };
 
-/** Throws E_INPUT when evidence that a method needs is missing. */
+/** Throws E_INPUT when evidence that a method, or the recovery asked for with it, needs is missing. */
 export function checkEvidence(
   method: { readonly name: string; readonly needs: readonly EvidenceKind[] },
+  needs: readonly EvidenceKind[],
   evidence: Evidence,
 ): void {
-  const missing = method.needs.filter((kind) => evidence[kind] === undefined);
+  const missing = needs.filter((kind) => evidence[kind] === undefined);
   if (missing.length === 0) return;
+  const own = needs.every((kind) => method.needs.includes(kind));
+  const what = own ? `"${method.name}"` : `["${needs.join('", "')}"]`;
   throw new InputError(
-    `method ${method.name} needs evidence of the kind ${missing.join(" and ")}. Gather it with collectEvidence(gpu, graph, data, "${method.name}") and pass it as evidence; on the command line, give --data.`,
+    `method ${method.name} needs evidence of the kind ${missing.join(" and ")}${own ? "" : " to recover"}. Gather it with collectEvidence(gpu, graph, data, ${what}) and pass it as evidence; on the command line, give --data.`,
   );
 }
 

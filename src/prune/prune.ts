@@ -11,6 +11,7 @@ import { pruneFilters } from "./prune-filters.ts";
 import { pruneUnits } from "./prune-units.ts";
 import { type PruneRecord, type PruneStep, withStep } from "./record.ts";
 import { type Recovery, recover, recoveryNeeds } from "./recover.ts";
+import { filterRecoveryNeeds } from "./recover-filters.ts";
 import { emptyStructure } from "./structure.ts";
 import { staticTypes } from "./types.ts";
 
@@ -35,8 +36,8 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
   const method = findMethod(filled.method);
   const granularity = parseGranularity(filled.granularity);
   const evidence = options.evidence ?? {};
-  const needs = neededEvidence(method, filled.recover);
-  checkEvidence({ name: method.name, needs }, evidence);
+  const needs = neededEvidence(method, filled.recover, filled.granularity);
+  checkEvidence(method, needs, evidence);
   const types = staticTypes(graph, options.inputShapes);
   const layers = prunableLayers(graph, types);
   if (layers.length === 0) {
@@ -69,10 +70,17 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
   return withStep(result.graph, step);
 }
 
-/** The kinds of evidence that a method and a recovery look at, each once. */
-export const neededEvidence = (method: Method, recovery: Recovery | undefined): EvidenceKind[] => [
-  ...new Set([...method.needs, ...(recovery ? recoveryNeeds[recovery] : [])]),
-];
+/** The kinds of evidence that a method and a recovery look at, each once; of the method's own granularity unless said. */
+export function neededEvidence(
+  method: Method,
+  recovery: Recovery | "none" | undefined,
+  granularity = method.defaults?.granularity,
+): EvidenceKind[] {
+  const filter = granularity === "filter";
+  const kind = recovery ?? (filter ? method.defaults?.recover : undefined) ?? "none";
+  if (kind === "none") return [...method.needs];
+  return [...new Set([...method.needs, ...(filter ? filterRecoveryNeeds : recoveryNeeds)[kind]])];
+}
 
 function repaired<T extends { readonly graph: Graph }>(
   before: Graph,
