@@ -8,7 +8,7 @@ import { nodeHost } from "../../report/host.ts";
 import {
   addCommonOptions,
   type CommonOptions,
-  planOption,
+  planOptions,
   print,
   wholeNumber,
   withGpu,
@@ -55,7 +55,7 @@ export function compareCommand(): Command {
           const result = await compareModels(gpu, contenders, dataset, {
             batch: options.batch,
             rounds: options.rounds,
-            plan: planOption(options.plan, "measured"),
+            ...planOptions(options, "measured"),
             host: nodeHost(),
             onProgress: progress.update,
           });
