@@ -36,6 +36,7 @@ export { readSafetensors, writeSafetensors } from "./io/safetensors.ts";
 export { type LoadOptions, loadModel, saveModel } from "./io/web.ts";
 export { buildModel } from "./nets/build-net.ts";
 export { type LayerPlan, type Plan, parsePlan, planToJson } from "./plan/plan.ts";
+export type { TuningStore } from "./plan/tuning.ts";
 // --- Graph -> smaller or sparser Graph
 export { type Allocation, allocations } from "./prune/allocations/index.ts";
 export { compact } from "./prune/compact.ts";

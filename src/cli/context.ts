@@ -5,6 +5,8 @@ import { SecateurError, UsageError } from "../errors.ts";
 import { openGpuInNode } from "../gpu/dawn.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Plan, parsePlan } from "../plan/plan.ts";
+import { keepTuning } from "../plan/tuning.ts";
+import { folderStore, tuningFolder } from "../plan/tuning-folder.ts";
 
 /** Options that every command takes. */
 export interface CommonOptions {
@@ -12,6 +14,9 @@ export interface CommonOptions {
   readonly seed?: number;
   readonly adapter: "any" | "hardware" | "software";
   readonly plan?: string;
+  readonly budget?: number;
+  /** False under --no-tuning-cache. */
+  readonly tuningCache?: boolean;
   readonly quiet?: boolean;
 }
 
@@ -29,6 +34,12 @@ export function addCommonOptions(command: Command): Command {
       "any",
     )
     .option("--plan <plan>", "measured, estimated, dense, csr, block, or the file of a saved plan")
+    .option(
+      "--budget <seconds>",
+      "most seconds for measuring with --plan measured; the cost model decides about layers that it does not reach",
+      number("--budget", { from: 0 }),
+    )
+    .option("--no-tuning-cache", "neither use nor keep what was measured on this adapter before")
     .option("--quiet", "no progress and no table, only errors");
 }
 
@@ -127,9 +138,29 @@ export function planOption(
   return parsePlan(json);
 }
 
+/** The plan and budget options of a command that compiles. */
+export function planOptions(
+  { plan: text, budget }: CommonOptions,
+  fallback: (typeof planModes)[number],
+): { plan: (typeof planModes)[number] | Plan; budget?: number } {
+  const plan = planOption(text, fallback);
+  if (budget === undefined) return { plan };
+  if (plan !== "measured") throw new UsageError("--budget bounds the measuring of --plan measured.");
+  return { plan, budget };
+}
+
+/** Where this command keeps what it measures; undefined where it does not. */
+export const tuningFolderOf = ({ tuningCache }: CommonOptions): string | undefined =>
+  tuningCache === false ? undefined : tuningFolder();
+
 /** Opens the GPU for the time of `work` and disposes it whatever happens. */
 export async function withGpu<T>(options: CommonOptions, work: (gpu: Gpu) => Promise<T>): Promise<T> {
   const gpu = await openGpuInNode({ adapter: options.adapter });
+  const folder = tuningFolderOf(options);
+  const warn = (message: string): void => {
+    if (!options.quiet) process.stderr.write(`secateur: warning: ${message}\n`);
+  };
+  if (folder !== undefined) keepTuning(gpu, folderStore(folder, warn));
   try {
     return await work(gpu);
   } finally {

@@ -1,119 +1,187 @@
 import type { Gpu } from "../gpu/gpu.ts";
-import type { WeightMatrix } from "../kernels/columns/pack.ts";
-import { type Choice, densityOf, formatsFor, layerPlan, ranked, weightOf } from "./choose.ts";
+import type { Budget } from "./budget.ts";
+import { type Choice, layerPlan } from "./choose.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
+import { type Field, fieldOf, weightFor } from "./contenders.ts";
 import type { AdapterKind, Ranked } from "./estimate.ts";
-import { race } from "./measure.ts";
-import type { Candidate } from "./plan.ts";
+import { race, tuning as raceOptions } from "./measure.ts";
+import type { Candidate, TuningTally } from "./plan.ts";
+import type { Step } from "./program.ts";
+import { decide, sayMeasured, sayUnmeasured } from "./reason.ts";
 import { spread } from "./stats.ts";
+import type { Timed, Tuning } from "./tuning.ts";
 
-/** How much faster than dense a sparse kernel must measure before it is taken: beyond the noise of one measurement. */
-const margin = 0.97;
-/** Dense variants tried once per geometry, and variants tried per sparse format. */
-const denseTries = 6;
-const sparseTries = 2;
+/** What has been measured is written when this many milliseconds have passed, in case there is no end. */
+const flushMs = 10_000;
 
-/** Measured dense winners by adapter and geometry, so that fifty equal layers are tuned once. */
-export type DenseCache = Map<string, string>;
+export interface MeasuredChoices {
+  /** In order of the places. */
+  readonly choices: Map<Step, Choice>;
+  readonly tally: TuningTally;
+}
+
+/** How the races of one key went. `dense` and `all` are what is known of them, undefined where time ran out before. */
+interface Outcome {
+  readonly first: Field;
+  /** Measured now, in whole or in part? */
+  readonly fresh: boolean;
+  readonly dense: readonly Timed[] | undefined;
+  readonly all: readonly Timed[] | undefined;
+}
 
 /**
- * Measures the candidates of one layer and takes the fastest, dense always among them. First the dense variants are
- * ranked on this geometry (cached); then the dense winner runs against the best variants of every sparse format, in turn.
+ * Measures the candidates of every layer and takes the fastest, dense always among them: first the dense variants race on
+ * the layer's geometry, then their winner races with the best variants of every sparse format, in turn. A race that is known
+ * from before, or from an equal layer, is not run again. With a budget the layers that cost most by the cost model are
+ * measured first, and the model decides about those that time does not reach.
  */
 export async function chooseMeasured(
   gpu: Gpu,
-  place: ColumnsPlace,
+  places: ReadonlyMap<Step, ColumnsPlace>,
   kind: AdapterKind,
-  cache: DenseCache,
-): Promise<Choice> {
-  const { step, problem } = place;
-  const density = densityOf(step);
-  const weight = weightOf(step) ?? {
-    rows: step.rows,
-    k: problem.k,
-    values: new Float32Array(step.rows * problem.k).fill(0.5),
-  };
-  const dense = ranked(place, "dense", kind);
-  const key = geometryKey(place);
-  let winner = dense.find((r) => r.variant.name === cache.get(key));
-  const seen: Candidate[] = [];
-  if (!winner) {
-    const measured = await measureCandidates(gpu, place, weight, dense.slice(0, denseTries));
-    seen.push(...measured);
-    winner = dense.find((r) => r.variant.name === fastest(measured)!.kernel)!;
-    cache.set(key, winner.variant.name);
+  tuning: Tuning,
+  budget?: Budget,
+  onProgress?: (done: number, total: number, what: string) => void,
+): Promise<MeasuredChoices> {
+  const fields = new Map([...places].map(([step, place]) => [step, fieldOf(place, kind)]));
+  const groups = dearestFirst([...fields.values()]);
+  const started = performance.now();
+  const deadline = budget && started + budget.left;
+  const outcomes = new Map<string, Outcome>();
+  /** Keys of races run now. */
+  const run = new Set<string>();
+  let races = 0;
+  let flushed = started;
+  try {
+    for (const [i, field] of groups.entries()) {
+      onProgress?.(i, groups.length, field.place.step.name);
+      outcomes.set(field.key, await settle(field));
+      if (performance.now() - flushed < flushMs) continue;
+      await tuning.flush();
+      flushed = performance.now();
+    }
+  } finally {
+    if (budget) budget.left = Math.max(0, budget.left - (performance.now() - started));
+    await tuning.flush();
   }
-  const sparse = formatsFor(place, density)
-    .filter((f) => f !== "dense")
-    .flatMap((format) => worthTrying(ranked(place, format, kind)));
-  if (sparse.length === 0) return layerPlan(place, winner, density, seen, "dense: nothing to skip");
-  const candidates = [winner, ...sparse];
-  const measured = await measureCandidates(gpu, place, weight, candidates);
-  const denseMs = measured[0]!.ms ?? Number.POSITIVE_INFINITY;
-  const best = fastest(measured.slice(1));
-  const all = [...measured, ...seen.filter((s) => s.kernel !== measured[0]!.kernel)];
-  if (!best || best.ms! > denseMs * margin) {
-    const reason = best
-      ? `dense measured fastest (best sparse ${(best.ms! / denseMs).toFixed(2)}x its time)`
-      : "dense measured fastest";
-    return layerPlan(place, winner, density, all, reason);
+  const choices = new Map<Step, Choice>();
+  const layers = { now: 0, before: 0, skipped: 0 };
+  for (const [step, field] of fields) {
+    const outcome = outcomes.get(field.key)!;
+    choices.set(step, choiceOf(field, outcome, budget));
+    layers[!outcome.all ? "skipped" : outcome.fresh ? "now" : "before"]++;
   }
-  const chosen = candidates.find((r) => r.variant.format === best.format && r.variant.name === best.kernel)!;
+  const seconds = races === 0 ? 0 : Number(((performance.now() - started) / 1000).toFixed(3));
+  return { choices, tally: { races, ...layers, seconds } };
+
+  async function settle(field: Field): Promise<Outcome> {
+    const dense = await timed(field.denseKey, field, field.dense);
+    const winner = dense && fastest(field.dense, dense);
+    const all =
+      winner && field.sparse.length > 0 ? await timed(field.key, field, [winner, ...field.sparse]) : dense;
+    return { first: field, fresh: run.has(field.denseKey) || run.has(field.key), dense, all };
+  }
+
+  /** What is known of the contenders, by a race if need be; undefined where there is no time for one. */
+  async function timed(
+    key: string,
+    field: Field,
+    contenders: readonly Ranked[],
+  ): Promise<readonly Timed[] | undefined> {
+    const known = knownOf(key, contenders, tuning);
+    if (known) return known;
+    if (deadline !== undefined && performance.now() >= deadline) return undefined;
+    races++;
+    run.add(key);
+    const weight = weightFor(field.place);
+    const results = await race(
+      gpu,
+      field.place,
+      contenders.map((ranked) => ({ ranked, weight })),
+      { ...raceOptions, ...(deadline !== undefined && { deadline }) },
+    );
+    if (results.some(({ state }) => state === "late")) return undefined;
+    const list = results.map(({ contender: { ranked }, times }): Timed => {
+      const name = { format: ranked.variant.format, kernel: ranked.variant.name };
+      if (times.length === 0) return name;
+      const { median, p10, p90, samples } = spread(times);
+      return { ...name, ms: digits(median), p10: digits(p10), p90: digits(p90), samples };
+    });
+    tuning.put(key, list);
+    return list;
+  }
+}
+
+/** More digits than a measurement has, and fewer than it is written with. */
+const digits = (ms: number): number => Number(ms.toPrecision(6));
+
+/** One field per key, those first whose layers cost most together. */
+function dearestFirst(fields: readonly Field[]): Field[] {
+  const groups = new Map<string, { field: Field; cost: number }>();
+  for (const field of fields) {
+    const group = groups.get(field.key);
+    if (group) group.cost += field.cost;
+    else groups.set(field.key, { field, cost: field.cost });
+  }
+  return [...groups.values()].sort((a, b) => b.cost - a.cost).map(({ field }) => field);
+}
+
+const timedOf = (ranked: Ranked, list: readonly Timed[]): Timed | undefined =>
+  list.find((t) => t.format === ranked.variant.format && t.kernel === ranked.variant.name);
+
+/** What the cache says of a race, unless it had other contenders. */
+function knownOf(key: string, contenders: readonly Ranked[], tuning: Tuning): readonly Timed[] | undefined {
+  const list = tuning.get(key);
+  return list && contenders.every((r) => timedOf(r, list)) && fastest(contenders, list) ? list : undefined;
+}
+
+/** The contender with the fewest milliseconds; undefined where none has any. */
+function fastest(contenders: readonly Ranked[], list: readonly Timed[]): Ranked | undefined {
+  const ms = (r: Ranked): number => timedOf(r, list)?.ms ?? Number.POSITIVE_INFINITY;
+  const [best] = [...contenders].sort((a, b) => ms(a) - ms(b));
+  return best && ms(best) < Number.POSITIVE_INFINITY ? best : undefined;
+}
+
+function choiceOf(field: Field, { first, fresh, dense, all }: Outcome, budget: Budget | undefined): Choice {
+  const { place, density, sparse } = field;
+  const winner = dense && fastest(field.dense, dense);
+  const candidate = (ranked: Ranked, list: readonly Timed[] = []): Candidate => ({
+    format: ranked.variant.format,
+    kernel: ranked.variant.name,
+    estimate: Number((ranked.cost / 1e6).toFixed(3)),
+    ...times(timedOf(ranked, list)),
+  });
+  if (!winner || !all) {
+    const cheapest = [...field.dense, ...sparse].sort((a, b) => a.cost - b.cost)[0]!;
+    const chosen = winner && cheapest.variant.format === "dense" ? winner : cheapest;
+    const candidates = [...field.dense.map((r) => candidate(r, dense)), ...sparse.map((r) => candidate(r))];
+    return layerPlan(place, chosen, density, candidates, sayUnmeasured(field, chosen, winner, budget!));
+  }
+  const best = fastest(sparse, sparse.length > 0 ? all : []);
+  const denseMs = timedOf(winner, all)?.ms ?? timedOf(winner, dense)!.ms!;
+  const verdict = decide(denseMs, best && timedOf(best, all)!.ms!);
+  const chosen = verdict.sparse ? best! : winner;
+  const candidates = [
+    ...(sparse.length > 0 ? [winner, ...sparse].map((r) => candidate(r, all)) : []),
+    ...field.dense.filter((r) => sparse.length === 0 || r !== winner).map((r) => candidate(r, dense)),
+  ];
+  const like = first === field ? undefined : first.place.step.name;
   return layerPlan(
     place,
     chosen,
     density,
-    all,
-    `measured ${(denseMs / best.ms!).toFixed(2)}x faster than dense`,
+    candidates,
+    sayMeasured({ field, chosen, best, ratio: verdict.ratio, before: !fresh, like }),
   );
 }
 
-/** A sparse format that stores nearly everything cannot win; do not spend a measurement on it. */
-const worthTrying = (list: readonly Ranked[]): Ranked[] =>
-  list.length === 0 || list[0]!.density > 0.85 ? [] : list.slice(0, sparseTries);
-
-const fastest = (list: readonly Candidate[]): Candidate | undefined =>
-  list.filter((c) => c.ms !== undefined).sort((a, b) => a.ms! - b.ms!)[0];
-
-function geometryKey({ problem: p }: ColumnsPlace): string {
-  const grid = (g: { base: number; channel: number; steps: readonly number[] }): string =>
-    `${g.base},${g.channel},${g.steps}`;
-  return [
-    p.groups,
-    p.rowsPerGroup,
-    p.k,
-    p.out,
-    p.batch,
-    p.xBase,
-    p.xSteps,
-    p.xGroup,
-    p.taps.at(1),
-    p.taps.at(-1),
-    grid(p.y),
-    p.residual ? grid(p.residual) : "-",
-  ].join(" ");
-}
-
-/** What the race says of every candidate, in order; one whose result was wrong has no milliseconds. */
-async function measureCandidates(
-  gpu: Gpu,
-  place: ColumnsPlace,
-  weight: WeightMatrix,
-  candidates: readonly Ranked[],
-): Promise<Candidate[]> {
-  const results = await race(
-    gpu,
-    place,
-    candidates.map((ranked) => ({ ranked, weight })),
-  );
-  return results.map(({ contender, times }) => ({
-    format: contender.ranked.variant.format,
-    kernel: contender.ranked.variant.name,
-    ...(times.length > 0 && timing(times)),
-  }));
-}
-
-function timing(times: readonly number[]): Pick<Candidate, "ms" | "p10" | "p90" | "samples"> {
-  const { median: ms, p10, p90, samples } = spread(times);
-  return { ms, p10, p90, samples };
+function times(t: Timed | undefined): Pick<Candidate, "ms" | "p10" | "p90" | "samples"> {
+  if (t?.ms === undefined) return {};
+  const { ms, p10, p90, samples } = t;
+  return {
+    ms,
+    ...(p10 !== undefined && { p10 }),
+    ...(p90 !== undefined && { p90 }),
+    ...(samples !== undefined && { samples }),
+  };
 }

@@ -29,13 +29,17 @@ export interface RaceOptions {
   readonly drop: number;
   /** Milliseconds that one sample lasts, at least. */
   readonly sampleMs: number;
+  /** By `performance.now()`: a race that has not had its `leastRounds` by then ends without a result. */
+  readonly deadline?: number;
 }
 
-const tuning: RaceOptions = { rounds: 7, budgetMs: 600, leastRounds: 3, drop: 2, sampleMs: 1 };
+/** What choosing a layer's kernel takes. */
+export const tuning: RaceOptions = { rounds: 7, budgetMs: 600, leastRounds: 3, drop: 2, sampleMs: 1 };
 
-/** Milliseconds per run of each round that a contender took part in; none where its result was wrong. */
+/** Milliseconds per run of each round that a contender took part in; none where its result was wrong, or time ran out. */
 export interface RaceResult {
   readonly contender: Contender;
+  readonly state: "timed" | "wrong" | "late";
   readonly times: readonly number[];
 }
 
@@ -79,6 +83,7 @@ export async function race(
     return made;
   };
   const timer = createTimer(gpu, 1);
+  const late = (): boolean => options.deadline !== undefined && performance.now() > options.deadline;
   try {
     const shared: Record<string, GPUBuffer> = {
       x: upload("x", x),
@@ -92,7 +97,10 @@ export async function race(
     }
     const runners = await Promise.all(contenders.map(prepare));
     const right: Runner[] = [];
+    const lost = (): RaceResult[] =>
+      runners.map(({ contender }) => ({ contender, state: "late", times: [] }));
     for (const runner of runners) {
+      if (late()) return lost();
       await pass(runner);
       const got = new Float32Array(await gpu.read(shared["y"]!, 0, words.y * 4));
       const wanted = expected.get(runner.contender.weight)!;
@@ -106,11 +114,16 @@ export async function race(
       );
     }
     for (const runner of right) {
+      if (late()) return lost();
       const ms = await pass(runner);
       runner.repeats = Math.max(1, Math.min(64, Math.ceil(options.sampleMs / Math.max(ms, 1e-3))));
     }
-    await run(right);
-    return runners.map(({ contender, times }) => ({ contender, times }));
+    if (!(await run(right))) return lost();
+    return runners.map(({ contender, times }) => ({
+      contender,
+      state: times.length > 0 ? "timed" : "wrong",
+      times,
+    }));
 
     async function prepare(contender: Contender): Promise<Runner> {
       const { variant, cut } = contender.ranked;
@@ -146,12 +159,16 @@ export async function race(
     for (const b of owned) gpu.pool.release(b);
   }
 
-  async function run(right: readonly Runner[]): Promise<void> {
+  /** False where the deadline came too early. */
+  async function run(right: readonly Runner[]): Promise<boolean> {
     let running = right;
     const started = performance.now();
     for (let round = 0; round < options.rounds; round++) {
-      if (round >= options.leastRounds && performance.now() - started > options.budgetMs) break;
-      for (const runner of running) runner.times.push((await pass(runner)) / runner.repeats);
+      if (round >= options.leastRounds && (late() || performance.now() - started > options.budgetMs)) break;
+      for (const runner of running) {
+        if (round < options.leastRounds && late()) return false;
+        runner.times.push((await pass(runner)) / runner.repeats);
+      }
       if (round === 1) {
         const best = new Map<WeightMatrix, number>();
         for (const { contender, times } of running) {
@@ -163,6 +180,7 @@ export async function race(
         );
       }
     }
+    return true;
   }
 
   /** Milliseconds of one pass of `repeats` runs. */

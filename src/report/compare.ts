@@ -6,6 +6,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
 import { inspectGraph } from "../graph/statistics.ts";
 import type { Format } from "../kernels/columns/variants.ts";
+import type { TuningTally } from "../plan/plan.ts";
 import { type Spread, spread } from "../plan/stats.ts";
 import { compile } from "../run/compile.ts";
 import { evaluate } from "../run/evaluate.ts";
@@ -42,9 +43,19 @@ export interface CompareRow {
   readonly bytes: number;
   /** GPU milliseconds of one batch. */
   readonly ms: Spread;
+  /** Milliseconds of JavaScript per batch, until its work is submitted; results of earlier versions lack it. */
+  readonly cpuMs?: Spread;
   /** Dense time over this model's, taken round by round. */
   readonly speedup: Spread;
-  readonly plan: readonly { readonly layer: string; readonly format: Format; readonly kernel: string }[];
+  readonly plan: readonly {
+    readonly layer: string;
+    readonly format: Format;
+    readonly kernel: string;
+    /** Why; results of earlier versions lack it. */
+    readonly reason?: string;
+  }[];
+  /** What measuring the plan took. */
+  readonly tuning?: TuningTally;
   /** Largest relative difference from the double-precision reference on the check batch. */
   readonly maxError: number;
   /** Channels that compiling found dead and left out; the counts above are of the model as it was given. */
@@ -65,6 +76,8 @@ export interface CompareOptions {
   readonly plan?: CompileOptions["plan"];
   /** Conventions of publications to count in, beside plain MACs and parameters. */
   readonly counts?: readonly CountConvention[];
+  /** Seconds for measuring plans, in all; what one model leaves is the next one's. */
+  readonly budget?: number;
   /** Images that every model is checked on against the f64 reference before it is timed. */
   readonly checkImages?: number;
   /** The machine, for the report; by default what the runtime's global objects tell of it. */
@@ -90,15 +103,22 @@ export async function compareModels(
   const rounds = options.rounds ?? 15;
   const progress = options.onProgress ?? (() => undefined);
   const sessions: Session[] = [];
+  let left = options.budget;
   try {
-    const scored: Omit<CompareRow, "ms" | "speedup">[] = [];
+    const scored: Omit<CompareRow, "ms" | "speedup" | "cpuMs">[] = [];
     for (const [i, { name, graph, preprocessing }] of contenders.entries()) {
       progress(`${name}: planning`, i, contenders.length);
-      const session = await compile(gpu, graph, { plan: options.plan ?? "measured", batch });
+      const session = await compile(gpu, graph, {
+        plan: options.plan ?? "measured",
+        batch,
+        ...(left !== undefined && { budget: left / (contenders.length - i) }),
+      });
       sessions.push(session);
       const contender = { name, graph, preprocessing };
       const first = firstBatch(dataset, batch, contender, session);
       const maxError = await check(session, contender, first, options.checkImages ?? 2);
+      const { tuning } = session.plan;
+      if (left !== undefined) left = Math.max(0, left - (tuning?.seconds ?? 0));
       const { top1, images } = await evaluate(session, dataset, preprocessing, {
         batch,
         limit: options.limit,
@@ -119,7 +139,13 @@ export async function compareModels(
           return { convention, macs: counted.macs, parameters: counted.parameters };
         }),
         bytes: session.memory().constants,
-        plan: session.plan.layers.map(({ layer, format, kernel }) => ({ layer, format, kernel })),
+        plan: session.plan.layers.map(({ layer, format, kernel, reason }) => ({
+          layer,
+          format,
+          kernel,
+          reason,
+        })),
+        ...(tuning && { tuning }),
         maxError,
         deadChannels: session.deadChannels,
       });
@@ -131,6 +157,7 @@ export async function compareModels(
       (row, i): CompareRow => ({
         ...row,
         ms: spread(times[i]!),
+        cpuMs: sessions[i]!.overhead()!,
         speedup: spread(times[i]!.map((ms, round) => times[0]![round]! / ms)),
       }),
     );

@@ -16,10 +16,13 @@ export function planSummary(row: Pick<CompareRow, "plan">): string {
 
 /** Head and rows of a comparison: milliseconds first among the measures, then what is merely counted. */
 export function comparisonRows({ rows, batch }: Comparison): { head: string[]; rows: string[][] } {
+  // Results of earlier versions lack it.
+  const overhead = rows.every((r) => r.cpuMs);
   const head = [
     "model",
     "top-1",
     `ms, batch ${batch}`,
+    ...(overhead ? ["CPU ms"] : []),
     "speed-up",
     "MACs",
     "parameters",
@@ -35,6 +38,7 @@ export function comparisonRows({ rows, batch }: Comparison): { head: string[]; r
     r.name,
     percentOf(r.top1, r.images),
     range(r.ms, r.ms.median < 10 ? 2 : 1),
+    ...(overhead ? [r.cpuMs!.median.toFixed(2)] : []),
     `${range(r.speedup, 2)}x`,
     count(r.macs),
     count(r.parameters),
@@ -53,6 +57,9 @@ export function comparisonNotes(result: Comparison): string[] {
   const notes = [
     `${environmentLine(result.environment)}.`,
     `Median (10th-90th percentile) of ${result.rounds} interleaved rounds; speed-up is the first model's time over this one's, round by round.`,
+    ...(rows.every((r) => r.cpuMs)
+      ? ["CPU ms: JavaScript per run, until its work is submitted (median)."]
+      : []),
     `Accuracy on ${rows[0]?.images ?? 0} images; every model checked against the double-precision reference (largest relative error ${worst}).`,
   ];
   const dead = rows.filter((r) => r.deadChannels > 0).map((r) => `${count(r.deadChannels)} of ${r.name}`);
@@ -62,6 +69,11 @@ export function comparisonNotes(result: Comparison): string[] {
     );
   for (const { convention } of rows[0]?.counts ?? [])
     notes.push(`${convention}: ${conventionNotes[convention]}.`);
+  const skipped = rows.reduce((n, r) => n + (r.tuning?.skipped ?? 0), 0);
+  if (skipped > 0) {
+    const all = rows.reduce((n, r) => n + r.plan.length, 0);
+    notes.push(`The budget did not reach ${skipped} of ${all} layers: the cost model chose their kernels.`);
+  }
   const slower = rows.filter((r) => r.speedup.p90 < 1).map((r) => r.name);
   if (slower.length > 0)
     notes.push(`Slower than the first model: ${slower.join(", ")}. Pruning does not pay there.`);
@@ -74,12 +86,12 @@ export function comparisonTable(result: Comparison): string {
   return [textTable(head, rows), ...comparisonNotes(result)].join("\n");
 }
 
-/** Format and kernel of every layer of every model. */
+/** Format and kernel of every layer of every model, and why. */
 export function planTable(result: Comparison): string {
   return result.rows
     .map((row) => {
-      const body = row.plan.map(({ layer, format, kernel }) => [layer, format, kernel]);
-      return `${row.name}\n${textTable(["layer", "format", "kernel"], body)}`;
+      const body = row.plan.map(({ layer, format, kernel, reason }) => [layer, format, kernel, reason ?? ""]);
+      return `${row.name}\n${textTable(["layer", "format", "kernel", "why"], body)}`;
     })
     .join("\n\n");
 }

@@ -2,15 +2,17 @@ import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import { requiredValues } from "../graph/infer.ts";
+import { type Budget, budgetOf } from "../plan/budget.ts";
 import { type Choice, chooseEstimated, chooseForced, chooseStored } from "../plan/choose.ts";
-import { chooseMeasured, type DenseCache } from "../plan/choose-measured.ts";
-import { columnsPlaces } from "../plan/columns-place.ts";
+import { chooseMeasured } from "../plan/choose-measured.ts";
+import { type ColumnsPlace, columnsPlaces } from "../plan/columns-place.ts";
 import type { AdapterKind } from "../plan/estimate.ts";
 import { assignLayouts } from "../plan/layouts.ts";
 import { lowerProgram } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Step } from "../plan/program.ts";
 import { simplify } from "../plan/simplify.ts";
+import { tuningOf } from "../plan/tuning.ts";
 import { withoutDead } from "../prune/compact.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Shape } from "../tensor/shape.ts";
@@ -34,11 +36,17 @@ export async function compile(gpu: Gpu, graph: Graph, options: CompileOptions = 
       );
     }
   }
+  const budget = budgetOf(options.budget);
+  if (budget && options.plan !== "measured") {
+    throw new InputError(
+      `budget bounds the measuring of plan "measured", but the plan is ${planName(options)}.`,
+    );
+  }
   // What a variable holds may change, so nothing beside one is known to be dead.
   const fixed = (options.variables ?? []).length === 0;
   const lean = fixed && options.compact !== false ? withoutDead(graph, options.inputShapes) : undefined;
   const specialised: Specialise = (shapes, values) =>
-    specialise(gpu, lean?.graph ?? graph, options, shapes, values);
+    specialise(gpu, lean?.graph ?? graph, options, budget, shapes, values);
   const dead = lean?.removed ?? 0;
   const session = makeSession(gpu, graph, options, requiredValues(graph), dead, specialised);
   await session.prepare();
@@ -49,6 +57,7 @@ async function specialise(
   gpu: Gpu,
   graph: Graph,
   options: CompileOptions,
+  budget: Budget | undefined,
   shapes: ReadonlyMap<string, Shape>,
   values: ReadonlyMap<string, HostTensor>,
 ): Promise<Specialised> {
@@ -57,21 +66,17 @@ async function specialise(
   const places = columnsPlaces(program, layouts);
   const kind = adapterKind(gpu);
   const mode = options.plan ?? "estimated";
-  const choices = new Map<Step, Choice>();
-  let done = 0;
-  for (const [step, place] of places) {
-    options.onProgress?.(done++, places.size, place.step.name);
-    choices.set(
-      step,
-      mode === "measured"
-        ? await chooseMeasured(gpu, place, kind, denseCache(gpu))
-        : mode === "estimated"
-          ? chooseEstimated(place, kind)
-          : typeof mode === "string"
-            ? chooseForced(place, mode, kind)
-            : chooseStored(place, mode, kind),
-    );
-  }
+  const { choices, tally } =
+    mode === "measured"
+      ? await chooseMeasured(
+          gpu,
+          places,
+          kind,
+          await tuningOf(gpu, options.tuning),
+          budget,
+          options.onProgress,
+        )
+      : { choices: choose(places, mode, kind), tally: undefined };
   const lowered = lowerProgram(program, layouts, places, choices, kind);
   const device = await buildDeviceProgram(gpu, lowered, graph.name);
   const batch = [...shapes.values()][0]?.[0] ?? 1;
@@ -82,6 +87,7 @@ async function specialise(
     adapter: gpu.adapter.key,
     batch,
     layers: [...choices.values()].map((c) => c.layer),
+    ...(tally && { tuning: tally }),
   };
   const layers = program.steps.map((s) => ({ name: s.name, op: s.node.op, fused: s.fused }));
   const names = graph.outputs.map((o) => o.name);
@@ -96,17 +102,23 @@ async function specialise(
   };
 }
 
-const caches = new WeakMap<Gpu, DenseCache>();
-
-/** Dense tuning belongs to the adapter, so sessions on one device share it. */
-function denseCache(gpu: Gpu): DenseCache {
-  let cache = caches.get(gpu);
-  if (!cache) {
-    cache = new Map();
-    caches.set(gpu, cache);
-  }
-  return cache;
+/** The choices that nothing has to run for. */
+function choose(
+  places: ReadonlyMap<Step, ColumnsPlace>,
+  mode: Exclude<CompileOptions["plan"], "measured" | undefined>,
+  kind: AdapterKind,
+): Map<Step, Choice> {
+  const one = (place: ColumnsPlace): Choice =>
+    mode === "estimated"
+      ? chooseEstimated(place, kind)
+      : typeof mode === "string"
+        ? chooseForced(place, mode, kind)
+        : chooseStored(place, mode, kind);
+  return new Map([...places].map(([step, place]) => [step, one(place)]));
 }
+
+const planName = ({ plan = "estimated" }: CompileOptions): string =>
+  typeof plan === "string" ? `"${plan}"` : "a saved one";
 
 const adapterKind = (gpu: Gpu): AdapterKind => ({
   software: gpu.adapter.software,

@@ -1,6 +1,7 @@
 import type { TensorType } from "../graph/op.ts";
 import type { Forced } from "../plan/choose.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { TuningStore } from "../plan/tuning.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { DeviceProgram } from "./device-program.ts";
 
@@ -10,6 +11,16 @@ export interface CompileOptions {
    * this adapter), "dense", "csr" or "block" (that format wherever it applies), or a saved Plan.
    */
   readonly plan?: "measured" | "estimated" | Forced | Plan;
+  /**
+   * Seconds that "measured" may spend on measuring, in all that this session compiles: the layers that cost most come first,
+   * the cost model decides about the rest. 0 takes only what is known from before; no limit unless given.
+   */
+  readonly budget?: number;
+  /**
+   * Where measurements are kept and looked for. Unless given, in Node a folder of the user's caches (SECATEUR_TUNING_CACHE
+   * names another, or is "off"), in a browser the memory of the Gpu.
+   */
+  readonly tuning?: TuningStore;
   /** Shapes of inputs whose dimensions the graph leaves open. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   /** What open first dimensions become; 1 unless said. */

@@ -5,6 +5,7 @@ import { opOf } from "../graph/evaluate.ts";
 import { type Graph, type GraphValue, withWeights } from "../graph/graph.ts";
 import { fromWords, toWords } from "../kernels/words.ts";
 import { describePlan, type Plan } from "../plan/plan.ts";
+import { type Spread, spread } from "../plan/stats.ts";
 import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../tensor/shape.ts";
 import { checkDeclared, checkTensor } from "./inputs.ts";
@@ -46,6 +47,11 @@ export interface Session {
   time(repeats?: number): Promise<number>;
   /** GPU milliseconds per step of one pass; needs `profile: true`. */
   profile(): Promise<StepTime[]>;
+  /**
+   * What a run costs beside the GPU: milliseconds of JavaScript from its start until its work is submitted, of the last 100
+   * runs (and steps) at the shapes run last, those left out that compiled; undefined where there was none.
+   */
+  overhead(): Spread | undefined;
   /** Runs on the GPU and on the CPU in double precision and compares. Throws E_VERIFY beyond the tolerance. */
   verify(inputs: Tensors, options?: { readonly tolerance?: number }): Promise<Verification>;
   /** Replaces a variable weight (one named in `variables`); takes effect from the next run, compiles nothing. */
@@ -60,6 +66,8 @@ export interface Session {
 
 /** Specialisations kept per session; the least recently used one goes. */
 const specialisationCap = 8;
+/** Runs whose time on the CPU is remembered. */
+const timedRuns = 100;
 /** Passes queued before a step waits for them: uploads are copied, and Dawn's memory grows until something is awaited. */
 const mostQueued = 8;
 
@@ -79,6 +87,7 @@ export function makeSession(
   const cache = new Map<string, Specialised>();
   const variables = new Map((options.variables ?? []).map((name) => [name, graph.weights.get(name)!]));
   let current: Specialised | undefined;
+  const spent = new WeakMap<Specialised, number[]>();
   let disposed = false;
   let queue: Promise<unknown> = Promise.resolve();
   let queued = 0;
@@ -110,6 +119,7 @@ export function makeSession(
         );
       }
       found = await specialise(shapes, values);
+      spent.set(found, []);
       for (const [name, value] of variables) upload(found, name, value);
       if (cache.size >= specialisationCap) {
         const [oldest, gone] = cache.entries().next().value!;
@@ -184,12 +194,21 @@ export function makeSession(
   }
 
   async function submit(inputs: Tensors): Promise<Specialised> {
+    const start = performance.now();
     alive();
     const { shapes, values } = collect(inputs);
+    const known = new Set(cache.values());
     const s = await specialised(shapes, values);
     for (const { name } of graph.inputs) if (!values.has(name)) upload(s, name, inputs[name]!);
     gpu.submit([record(s.device, 1)]);
+    if (known.has(s)) spend(s, performance.now() - start);
     return s;
+  }
+
+  function spend(s: Specialised, ms: number): void {
+    const times = spent.get(s)!;
+    times.push(ms);
+    if (times.length > timedRuns) times.shift();
   }
 
   async function step(inputs: Tensors): Promise<void> {
@@ -334,6 +353,10 @@ export function makeSession(
     },
     write,
     memory: () => needCurrent().device.memory,
+    overhead() {
+      const times = current && spent.get(current);
+      return times && times.length > 0 ? spread(times) : undefined;
+    },
     async prepare() {
       alive();
       const shapes = valueInputs.length > 0 ? undefined : initialShapes();

@@ -28,7 +28,8 @@ export function runFile(file: string, timeoutMs = FILE_TIMEOUT_MS, root = ROOT):
   return new Promise((done) => {
     const child = spawn(process.execPath, ["--import", "tsx", file], {
       cwd: root,
-      env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" },
+      // No test may depend on what was measured before, nor leave anything in the user's cache.
+      env: { ...process.env, SECATEUR_TUNING_CACHE: "off", NO_COLOR: "1", FORCE_COLOR: "0" },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";

@@ -5,7 +5,7 @@ import { runMainJob } from "../../report/main-job.ts";
 import {
   addCommonOptions,
   type CommonOptions,
-  planOption,
+  planOptions,
   print,
   wholeNumber,
   withGpu,
@@ -36,7 +36,7 @@ export function benchCommand(): Command {
             batch: options.batch,
             rounds: options.rounds,
             seed: options.seed,
-            plan: planOption(options.plan, "measured"),
+            ...planOptions(options, "measured"),
             host: nodeHost(),
             onProgress: progress.update,
           });

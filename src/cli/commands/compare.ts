@@ -10,7 +10,7 @@ import {
   addCommonOptions,
   type CommonOptions,
   oneOf,
-  planOption,
+  planOptions,
   print,
   several,
   wholeNumber,
@@ -65,7 +65,7 @@ export function compareCommand(): Command {
           const result = await compareModels(gpu, contenders, dataset, {
             batch: options.batch,
             rounds: options.rounds,
-            plan: planOption(options.plan, "measured"),
+            ...planOptions(options, "measured"),
             counts: options.count,
             host: nodeHost(),
             onProgress: progress.update,

@@ -2,7 +2,9 @@ import { Command } from "commander";
 import { SecateurError } from "../../errors.ts";
 import { examine } from "../../gpu/doctor.ts";
 import { ensureDriver } from "../../gpu/driver/ensure.ts";
-import { addCommonOptions, type CommonOptions, print, writeJson } from "../context.ts";
+import { tuningSize } from "../../plan/tuning-folder.ts";
+import { bytes } from "../../report/format.ts";
+import { addCommonOptions, type CommonOptions, print, tuningFolderOf, writeJson } from "../context.ts";
 
 interface Options extends CommonOptions {
   readonly fix?: boolean;
@@ -18,8 +20,15 @@ export function doctorCommand(): Command {
     .action(async (options: Options) => {
       if (options.fix) await ensureDriver((line) => print(options, line));
       const report = await examine({ adapter: options.adapter });
-      writeJson(options, report);
-      print(options, report.text);
+      const folder = tuningFolderOf(options);
+      const tuning = folder === undefined ? undefined : { folder, ...(await tuningSize(folder)) };
+      const kept =
+        tuning === undefined
+          ? "off"
+          : `${tuning.folder} (${tuning.files} ${tuning.files === 1 ? "file" : "files"}, ${bytes(tuning.bytes)})`;
+      const text = `${report.text}\n${"tuning cache".padEnd(15)} ${kept}`;
+      writeJson(options, { ...report, text, tuning: tuning ?? null });
+      print(options, text);
       if (!report.ok)
         throw new SecateurError("E_NO_ADAPTER", report.problem ?? "no working adapter was found.");
     });

@@ -9,7 +9,7 @@ import type { HostTensor } from "../../tensor/host-tensor.ts";
 import {
   addCommonOptions,
   type CommonOptions,
-  planOption,
+  planOptions,
   print,
   wholeNumber,
   withGpu,
@@ -41,7 +41,7 @@ export function evalCommand(): Command {
     await withGpu(options, async (gpu) => {
       const progress = startProgress(options);
       const batch = Math.min(options.batch, dataset.length);
-      const session = await compile(gpu, graph, { plan: planOption(options.plan, "estimated"), batch });
+      const session = await compile(gpu, graph, { ...planOptions(options, "estimated"), batch });
       const parts: HostTensor[] = [];
       try {
         const result = await evaluate(session, dataset, preprocessing, {

@@ -10,7 +10,7 @@ import { showShape } from "../../tensor/shape.ts";
 import {
   addCommonOptions,
   type CommonOptions,
-  planOption,
+  planOptions,
   print,
   withGpu,
   writeJson,
@@ -54,7 +54,7 @@ export function runCommand(): Command {
       }
       await withGpu(options, async (gpu) => {
         const session = await compile(gpu, graph, {
-          plan: planOption(options.plan, "estimated"),
+          ...planOptions(options, "estimated"),
           inputShapes,
         });
         const outputs = await session.run(inputs);

@@ -178,6 +178,8 @@ async function run(spec: string, options: Options): Promise<void> {
   if (options.nesterov && options.optimizer && options.optimizer !== "sgd")
     throw new UsageError(`--nesterov belongs to sgd; --optimizer is ${options.optimizer}.`);
   const plan = options.plan === undefined ? undefined : storedPlan(options.plan);
+  if (options.budget !== undefined)
+    throw new UsageError("--budget bounds the measuring of --plan measured, which training does not take.");
   if (options.teacher === undefined && (options.temperature ?? options.alpha) !== undefined)
     throw new UsageError("--temperature and --alpha belong to --teacher, which is missing.");
   const graph = await openModel(spec, { seed: options.seed ?? (spec === "glyphnet" ? undefined : 1) });

@@ -1,0 +1,66 @@
+import type { WeightMatrix } from "../kernels/columns/pack.ts";
+import type { Format } from "../kernels/columns/variants.ts";
+import { densityOf, formatsFor, ranked, weightOf } from "./choose.ts";
+import type { ColumnsPlace } from "./columns-place.ts";
+import type { AdapterKind, Ranked } from "./estimate.ts";
+import { raceKey } from "./tuning-key.ts";
+
+/** Dense variants tried once per geometry, and variants tried per sparse format. */
+const denseTries = 6;
+const sparseTries = 2;
+/** A sparse format that stores more than this cannot win; no measurement is spent on it. */
+const mostStored = 0.85;
+
+/** What measuring a layer means: the contenders that the cost model lets through, and under which keys their races are known. */
+export interface Field {
+  readonly place: ColumnsPlace;
+  /** Share of the weights that are not zero. */
+  readonly density: number;
+  /** Cheapest first by the cost model, as is `sparse` within each format. */
+  readonly dense: readonly Ranked[];
+  readonly sparse: readonly Ranked[];
+  /** Of the race of the dense variants among themselves. */
+  readonly denseKey: string;
+  /** Of the race of the fastest of them with the sparse ones; equal layers have equal keys. */
+  readonly key: string;
+  /** By the cost model, of the cheapest contender. */
+  readonly cost: number;
+}
+
+export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
+  const { problem, step } = place;
+  const density = densityOf(step);
+  const variable = step.weight.kind === "variable";
+  const dense = ranked(place, "dense", kind).slice(0, denseTries);
+  const densities = new Map<Format, number>();
+  const sparse: Ranked[] = [];
+  for (const format of formatsFor(place, density)) {
+    const list = format === "dense" ? [] : ranked(place, format, kind);
+    if (list.length === 0) continue;
+    densities.set(format, list[0]!.density);
+    if (list[0]!.density <= mostStored) sparse.push(...list.slice(0, sparseTries));
+  }
+  return {
+    place,
+    density,
+    dense,
+    sparse,
+    denseKey: raceKey(problem, variable),
+    key: raceKey(problem, variable, sparse.length > 0 ? densities : undefined),
+    cost: Math.min(...[...dense, ...sparse].map((r) => r.cost)),
+  };
+}
+
+/** What a layer is measured with: its own weights, or some where they may change. */
+export const weightFor = ({ step, problem }: ColumnsPlace): WeightMatrix =>
+  weightOf(step) ?? {
+    rows: step.rows,
+    k: problem.k,
+    values: new Float32Array(step.rows * problem.k).fill(0.5),
+  };
+
+/** Position of a contender among all of its field in the cost model's order, from 1. */
+export const rankIn = ({ dense, sparse }: Field, chosen: Ranked): number =>
+  1 + [...dense, ...sparse].filter((r) => r.cost < chosen.cost).length;
+
+export const sizeOfField = ({ dense, sparse }: Field): number => dense.length + sparse.length;
