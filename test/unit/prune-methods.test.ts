@@ -98,7 +98,7 @@ test("methods refuse missing, short and broken evidence by name", async () => {
     await fails(() => run(), "E_INPUT", words);
     await fails(() => run({ [kind!]: new Map() }), "E_INPUT", /"w1"/);
     const broken = tensor([Number.NaN, 1, 1, 1, 1, 1], [2, 3], "f64");
-    await fails(() => run({ [kind!]: new Map([["w1", broken]]) }), "E_INPUT", /"w1"/);
+    await fails(() => run({ [kind!]: new Map([["w1", broken]]) }), "E_INPUT", /"w[12]"/);
   }
 });
 
