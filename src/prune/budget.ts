@@ -88,14 +88,19 @@ export function chooseUnits(pools: readonly UnitPool[], target: number): Uint8Ar
  * unit lies in.
  */
 export function chooseRows(pool: UnitPool, rows: Uint32Array, share: number): Uint8Array {
-  const byRow = new Map<number, number[]>();
-  for (const [unit, row] of rows.entries()) {
-    const list = byRow.get(row);
-    if (list) list.push(unit);
-    else byRow.set(row, [unit]);
-  }
   const removed = new Uint8Array(pool.scores.length);
-  for (const units of byRow.values()) takeLowest(pool, units, removedUnits(units.length, share), removed);
+  const count = rows.reduce((most, row) => Math.max(most, row + 1), 0);
+  // Units row by row: where each row begins, then its units in order.
+  const starts = new Uint32Array(count + 1);
+  for (let unit = 0; unit < rows.length; unit++) starts[rows[unit]! + 1]!++;
+  for (let row = 0; row < count; row++) starts[row + 1]! += starts[row]!;
+  const units = new Uint32Array(rows.length);
+  const next = starts.slice();
+  for (let unit = 0; unit < rows.length; unit++) units[next[rows[unit]!]!++] = unit;
+  for (let row = 0; row < count; row++) {
+    const own = units.subarray(starts[row], starts[row + 1]);
+    takeLowest(pool, own, removedUnits(own.length, share), removed);
+  }
   return removed;
 }
 
@@ -111,19 +116,52 @@ export function chooseGroups(
   const removed = new Uint8Array(pool.scores.length);
   for (let row = 0; row < removed.length; row += columns) {
     for (let from = 0; from < columns; from += of) {
-      const units = Array.from({ length: Math.min(of, columns - from) }, (_, i) => row + from + i);
-      takeLowest(pool, units, units.length - keep, removed);
+      takeFew(pool, row + from, row + Math.min(columns, from + of), keep, removed);
     }
   }
   return removed;
 }
 
-/** Marks the `count` lowest of a few units, and all that are masked; ties go by index. */
-function takeLowest(pool: UnitPool, units: readonly number[], count: number, removed: Uint8Array): void {
-  const keyed = units.map((unit) => ({ unit, key: keyOf(pool, unit) }));
-  keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.unit - b.unit));
-  for (const [i, { unit, key }] of keyed.entries()) {
-    if (i < count || key === Number.NEGATIVE_INFINITY) removed[unit] = 1;
+/**
+ * Marks all but the `keep` best of the units from `first` to before `end`, and all that are masked; of equal ones the first goes. Looks
+ * through the group once per removal: millions of groups of a few units cost no memory.
+ */
+function takeFew(pool: UnitPool, first: number, end: number, keep: number, removed: Uint8Array): void {
+  let left = end - first - keep;
+  for (let unit = first; unit < end; unit++) {
+    if (pool.states[unit] !== unitState.masked) continue;
+    removed[unit] = 1;
+    left--;
+  }
+  for (; left > 0; left--) {
+    let lowest = -1;
+    let least = 0;
+    for (let unit = first; unit < end; unit++) {
+      if (removed[unit] !== 0) continue;
+      const key = keyOf(pool, unit);
+      if (lowest >= 0 && key >= least) continue;
+      lowest = unit;
+      least = key;
+    }
+    removed[lowest] = 1;
+  }
+}
+
+/** Marks the `count` lowest of some units, and all that are masked; ties go by place in the list. */
+function takeLowest(pool: UnitPool, units: Uint32Array, count: number, removed: Uint8Array): void {
+  const keys = new Float64Array(units.length);
+  for (let i = 0; i < keys.length; i++) keys[i] = keyOf(pool, units[i]!);
+  const sorted = keys.slice().sort();
+  const threshold = count > 0 ? sorted[count - 1]! : Number.NEGATIVE_INFINITY;
+  let ties = Math.max(0, count);
+  for (let i = 0; i < sorted.length && sorted[i]! < threshold; i++) ties--;
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (key < threshold || key === Number.NEGATIVE_INFINITY) removed[units[i]!] = 1;
+    else if (key === threshold && ties > 0) {
+      removed[units[i]!] = 1;
+      ties--;
+    }
   }
 }
 

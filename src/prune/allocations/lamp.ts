@@ -11,21 +11,46 @@ export const lamp: Allocation = {
   scope: "global",
   reference: "Lee et al. 2021, arXiv 2010.07611, equation 1",
   normalise(scores, live) {
-    const order = Array.from(scores, (_, i) => i).filter(live);
-    const negative = order.find((i) => scores[i]! < 0);
-    if (negative !== undefined) {
-      throw new PruneError(
-        `allocation lamp needs scores from 0, but unit ${negative} scores ${scores[negative]}. Use allocation global, uniform or erk with this method.`,
-      );
+    let count = 0;
+    const sorted = new Float64Array(scores.length);
+    for (let unit = 0; unit < scores.length; unit++) {
+      if (!live(unit)) continue;
+      const score = scores[unit]!;
+      if (score < 0) {
+        throw new PruneError(
+          `allocation lamp needs scores from 0, but unit ${unit} scores ${score}. Use allocation global, uniform or erk with this method.`,
+        );
+      }
+      sorted[count++] = score === 0 ? 0 : score; // −0 and 0 are one value
     }
-    order.sort((a, b) => scores[a]! - scores[b]! || a - b);
+    const ascending = sorted.subarray(0, count).sort();
+    // Sums of squares from each place to the end.
+    const sums = new Float64Array(count);
+    for (let k = count - 1, sum = 0; k >= 0; k--) {
+      sum += ascending[k]! ** 2;
+      sums[k] = sum;
+    }
     const result = new Float64Array(scores.length);
-    let sum = 0;
-    for (let k = order.length - 1; k >= 0; k--) {
-      const square = scores[order[k]!]! ** 2;
-      sum += square;
-      result[order[k]!] = sum > 0 ? square / sum : 0;
+    // Equal scores take their places in the order of the units.
+    const taken = new Uint32Array(count);
+    for (let unit = 0; unit < scores.length; unit++) {
+      if (!live(unit)) continue;
+      const score = scores[unit]!;
+      const first = firstOf(ascending, score);
+      const place = first + taken[first]!++;
+      result[unit] = sums[place]! > 0 ? score ** 2 / sums[place]! : 0;
     }
     return result;
   },
 };
+
+/** The first place of a value in an ascending list that holds it. */
+function firstOf(ascending: Float64Array, value: number): number {
+  let [low, high] = [0, ascending.length - 1];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ascending[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
