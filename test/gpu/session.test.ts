@@ -76,7 +76,8 @@ gpuTest(
       memory.push(s.memory().constants);
       s.dispose();
     }
-    assert.ok(memory[0]! < 0.7 * memory[1]!, `${memory}`);
+    // Rows left over in a panel are padded, so less goes than the channels do.
+    assert.ok(memory[0]! < 0.8 * memory[1]!, `${memory}`);
   },
 );
 
