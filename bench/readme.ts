@@ -1,30 +1,118 @@
-// Writes the tables of README.md from result files: node --import tsx bench/readme.ts [--check]
+// Writes the tables of README.md and bench/NOTES.md from result files: node --import tsx bench/readme.ts [--check]
 // A table stands between `<!-- table: NAME -->` and `<!-- end -->` and comes from bench/results/NAME.json.
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Comparison } from "../src/report/compare.ts";
 import { comparisonNotes, comparisonRows } from "../src/report/comparison-table.ts";
+import { environmentLine } from "../src/report/environment.ts";
 import { markdownTable } from "../src/report/table.ts";
+import type { DlmcResult } from "./kernels/dlmc.ts";
+import type { ByBatch, KernelsResult } from "./kernels/result.ts";
+import { label, type ModelsResult } from "./models/models.ts";
+import type { PeersResult } from "./peers/result.ts";
 
-/** README.md with every table made anew from its result file. */
-export function withTables(readme: string, result: (name: string) => Comparison): string {
-  return readme.replace(/<!-- table: ([\w-]+) -->[\s\S]*?<!-- end -->/g, (_, name: string) => {
-    const comparison = result(name);
-    const { head, rows } = comparisonRows(comparison);
-    const notes = comparisonNotes(comparison).join(" ");
-    return `<!-- table: ${name} -->\n\n${markdownTable(head, rows)}\n\n${notes}\n\n<!-- end -->`;
+/** How the file of each name is shown; any other name is a comparison of models. */
+const shown: Readonly<Record<string, (result: never) => string>> = { peers, kernels, models, dlmc };
+
+/** A document with every table made anew from its result file. */
+export function withTables(document: string, result: (name: string) => unknown): string {
+  return document.replace(/<!-- table: ([\w-]+) -->[\s\S]*?<!-- end -->/g, (_, name: string) => {
+    const show = shown[name] ?? comparison;
+    return `<!-- table: ${name} -->\n\n${show(result(name) as never)}\n\n<!-- end -->`;
   });
 }
 
-export const readResult = (name: string): Comparison =>
+function comparison(result: Comparison): string {
+  const { head, rows } = comparisonRows(result);
+  return `${markdownTable(head, rows)}\n\n${comparisonNotes(result).join(" ")}`;
+}
+
+function peers({ best, summary, environment }: PeersResult): string {
+  const rows = best.map((b) => [
+    b.op === b.shape ? b.op : `${b.op} ${b.shape}`,
+    b.peer,
+    `${b.ratio.toFixed(2)}x`,
+  ]);
+  const { matmul, conv } = summary.denseVsBestPeer;
+  const mean = [
+    ...(matmul ? [`matrix products ${matmul.toFixed(2)}x`] : []),
+    ...(conv ? [`convolutions ${conv.toFixed(2)}x`] : []),
+  ].join(", ");
+  return `${markdownTable(["dense, batch 1 unless said", "best peer", "its time over ours"], rows)}\n\nGeometric means: ${mean}. ${environmentLine(environment)}.`;
+}
+
+function kernels({ summary, environment }: KernelsResult): string {
+  const sparsities = ["0.25", "0.5", "0.7", "0.75", "0.8", "0.9", "0.95"];
+  const names: readonly (readonly [string, Exclude<keyof KernelsResult["summary"], "breakEven">])[] = [
+    ["CSR / direct dense", "csr"],
+    ["CSR / fastest dense", "csrVsBest"],
+    ["sliced ELL / direct dense", "ell"],
+    ["sliced ELL / fastest dense", "ellVsBest"],
+    ["8x1 blocks / direct dense", "block8x1"],
+    ["8x1 blocks / fastest dense", "block8x1VsBest"],
+  ];
+  const rows = names.flatMap(([name, key]) =>
+    (["batch1", "batch8"] as const satisfies readonly (keyof ByBatch)[]).map((batch) => [
+      name,
+      batch.slice(5),
+      ...sparsities.map((s) => summary[key][batch][s]?.toFixed(2) ?? ""),
+    ]),
+  );
+  const head = ["speed-up", "batch", ...sparsities.map((s) => `${(100 * Number(s)).toFixed(0)} %`)];
+  const even = Object.entries(summary.breakEven).map(
+    ([kind, s]) => `${kind} ${s === null ? "never" : `at ${(100 * s).toFixed(0)} %`}`,
+  );
+  return `${markdownTable(head, rows)}\n\nGeometric means over twelve layers of ResNet-50, random patterns of exact density. Break-even with direct dense: ${even.join(", ")}. ${environmentLine(environment)}.`;
+}
+
+function models({ rows, environment }: ModelsResult): string {
+  const table = rows.map((r) => [
+    `${r.model}, batch ${r.batch}`,
+    label(r),
+    `${r.ms.median.toFixed(1)} (${r.ms.p10.toFixed(1)}-${r.ms.p90.toFixed(1)})`,
+    `${r.speedup.median.toFixed(2)} (${r.speedup.p10.toFixed(2)}-${r.speedup.p90.toFixed(2)})x`,
+    Object.entries(r.formats)
+      .sort((a, b) => b[1] - a[1])
+      .map(([format, n]) => `${n} ${format}`)
+      .join(", "),
+    r.cpuMs.toFixed(2),
+  ]);
+  const head = ["model", "pruned", "ms", "speed-up", "layers by format", "ms to start a run"];
+  return `${markdownTable(head, table)}\n\n${environmentLine(environment)}.`;
+}
+
+function dlmc({ summary, environment, batch }: DlmcResult): string {
+  const rows = Object.entries(summary.csr)
+    .sort(([a], [b]) => Number(a) - Number(b))
+    .map(([s, csr]) => [
+      `${(100 * Number(s)).toFixed(0)} %`,
+      csr.real.toFixed(2),
+      csr.random.toFixed(2),
+      summary.clustered[s]?.toFixed(2) ?? "",
+    ]);
+  const head = [
+    "sparsity",
+    "CSR / direct dense, real masks",
+    "random masks",
+    "clustered rows / the better of CSR and dense",
+  ];
+  return `${markdownTable(head, rows)}\n\nGeometric means over the really pruned layers of ResNet-50, batch ${batch}. ${environmentLine(environment)}.`;
+}
+
+export const readResult = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`results/${name}.json`, import.meta.url), "utf8"));
 
+/** The documents that hold such tables. */
+export const documents = ["README.md", "bench/NOTES.md"] as const;
+
 if (process.argv[1]?.endsWith("readme.ts")) {
-  const file = new URL("../README.md", import.meta.url);
-  const before = readFileSync(file, "utf8");
-  const after = withTables(before, readResult);
-  if (process.argv.includes("--check") && after !== before) {
-    console.error("README.md's tables do not match bench/results. Run: node --import tsx bench/readme.ts");
-    process.exit(1);
+  for (const name of documents) {
+    const file = new URL(`../${name}`, import.meta.url);
+    const before = readFileSync(file, "utf8");
+    const after = withTables(before, readResult);
+    if (process.argv.includes("--check") && after !== before) {
+      console.error(`the tables of ${name} do not match bench/results. Run: npm run readme`);
+      process.exit(1);
+    }
+    if (after !== before) writeFileSync(file, after);
   }
-  if (after !== before) writeFileSync(file, after);
 }

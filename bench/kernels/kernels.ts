@@ -1,6 +1,6 @@
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import type { Format } from "../../src/kernels/columns/variants.ts";
+import { blockRowsOf, type Format } from "../../src/kernels/columns/variants.ts";
 import type { AdapterKind } from "../../src/plan/estimate.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
@@ -25,6 +25,7 @@ export type Cases = readonly (readonly [Exclude<Format, "dense">, number])[];
 
 const cases: Cases = [
   ...[0.7, 0.8, 0.9, 0.95].map((s) => ["csr", s] as const),
+  ...[0.7, 0.8, 0.9].map((s) => ["ell", s] as const),
   ...[0.25, 0.5, 0.75, 0.9, 0.95].map((s) => ["block8x1", s] as const),
 ];
 const quickCases: Cases = [
@@ -32,7 +33,7 @@ const quickCases: Cases = [
   ["block8x1", 0.9],
 ];
 
-const everyFormat = ["csr", "block2x1", "block4x1", "block8x1", "block16x1"] as const;
+const everyFormat = ["csr", "ell", "block2x1", "block4x1", "block8x1", "block16x1"] as const;
 /** From nearly dense to nearly empty, for every format: where does each begin to win? */
 export const crossoverCases: Cases = everyFormat.flatMap((format) =>
   [0.1, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9].map((s) => [format, s] as const),
@@ -82,7 +83,7 @@ function entrantsFor({ step }: Place, list: Cases, seed: number): Entrant[] {
     { kind: "direct", weight: whole, sparsity: 0 },
     { kind: "winograd", weight: whole, sparsity: 0 },
     ...list.map(([format, sparsity]): Entrant => {
-      const r = format === "csr" ? 1 : Number(/\d+/.exec(format)![0]);
+      const r = blockRowsOf(format);
       return { kind: format, weight: randomPattern(whole, sparsity, r, seed), sparsity };
     }),
   ];

@@ -29,6 +29,9 @@ export interface KernelsResult {
   readonly summary: {
     readonly csr: ByBatch;
     readonly csrVsBest: ByBatch;
+    /** Sliced ELL on the same patterns. */
+    readonly ell: ByBatch;
+    readonly ellVsBest: ByBatch;
     readonly block8x1: ByBatch;
     readonly block8x1VsBest: ByBatch;
     /** Sparsity from which the format is faster than the fastest direct kernel, on the geometric mean; null where it never is. */
@@ -46,6 +49,8 @@ export function summarise(rows: readonly KernelRow[]): KernelsResult["summary"] 
   return {
     csr: means("csr", "vsDirect"),
     csrVsBest: means("csr", "vsBest"),
+    ell: means("ell", "vsDirect"),
+    ellVsBest: means("ell", "vsBest"),
     block8x1: means("block8x1", "vsDirect"),
     block8x1VsBest: means("block8x1", "vsBest"),
     breakEven: { csr: breakEven(rows, "csr"), block8x1: breakEven(rows, "block8x1") },
@@ -118,9 +123,9 @@ export function kernelsTable(rows: readonly KernelRow[]): string {
 }
 
 export function summaryTable(summary: KernelsResult["summary"]): string {
-  const rows = (["csr", "csrVsBest", "block8x1", "block8x1VsBest"] as const).flatMap((key) =>
+  const rows = (["csr", "csrVsBest", "ell", "ellVsBest", "block8x1", "block8x1VsBest"] as const).flatMap((key) =>
     (["batch1", "batch8"] as const).map((batch) => [
-      `${key.startsWith("csr") ? "csr" : "block8x1"} against ${key.endsWith("VsBest") ? "the fastest dense" : "the fastest direct dense"}`,
+      `${key.replace("VsBest", "")} against ${key.endsWith("VsBest") ? "the fastest dense" : "the fastest direct dense"}`,
       batch === "batch1" ? "1" : "8",
       Object.entries(summary[key][batch])
         .map(([s, v]) => `${(100 * Number(s)).toFixed(0)} %: ${v.toFixed(2)}`)
