@@ -1,6 +1,6 @@
 import { SecateurError } from "../errors.ts";
 import { type Graph, type Node, withWeights } from "../graph/graph.ts";
-import { inspectGraph, nonzeros } from "../graph/statistics.ts";
+import { inspectGraph } from "../graph/statistics.ts";
 import { type HostArray, isFloat } from "../tensor/dtype.ts";
 import { getNumber, type HostTensor, setNumber } from "../tensor/host-tensor.ts";
 import { channelGroups } from "./channel-groups.ts";
@@ -127,7 +127,8 @@ function hasZeros(graph: Graph): boolean {
   return graph.nodes.some((node) =>
     node.inputs.slice(0, 2).some((name) => {
       const w = graph.weights.get(name);
-      return w !== undefined && isFloat(w.dtype) && (graph.masks.has(name) || nonzeros(w) < w.data.length);
+      // Finds negative zeros too.
+      return w && isFloat(w.dtype) && (graph.masks.has(name) || (w.data as Float32Array).includes(0));
     }),
   );
 }

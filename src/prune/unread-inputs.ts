@@ -4,12 +4,12 @@ import type { GraphTypes } from "./context.ts";
 import { readerOf } from "./readers.ts";
 import { nodeKey, type Structure } from "./structure.ts";
 
-/** A Gather in front of a product pays when at least this share of its inputs is read by nobody. */
+/** A Gather in front of a Gemm is worth its place when at least this share of its inputs is read by nobody. */
 const leastUnread = 1 / 8;
 
 /**
- * Inputs of matrix products that come straight from a graph input, so that no channel can be removed, and that no row reads:
- * the columns go, and a Gather picks what is left. `graph` has lost its dead rows already.
+ * Inputs of Gemms that come straight from a graph input, so that no channel can be removed, and that no row reads:
+ * the columns go, and a Gather picks what is left. A compile merges the two again, so it costs no time. `graph` has lost its dead rows already.
  */
 export function unreadInputs(
   graph: Graph,
@@ -19,7 +19,7 @@ export function unreadInputs(
   const weights: Structure["weights"][number][] = [];
   const gathers: NonNullable<Structure["gathers"]>[number][] = [];
   for (const node of graph.nodes) {
-    if (node.op !== "Gemm" && node.op !== "MatMul") continue;
+    if (node.op !== "Gemm") continue;
     const reader = readerOf(graph, types, node);
     if (!reader?.mergeable || groups.values.has(reader.value)) continue;
     const axis = 1 - reader.outAxis;
