@@ -8,9 +8,10 @@ import { type Shape, sameShape } from "../tensor/shape.ts";
 import { type Affine, affineOf, foldBatchNormalization, trains } from "./batch-norm.ts";
 import { columnsSteps, perRow, type Values } from "./columns-step.ts";
 import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
+import { spreadGathers } from "./spread-gathers.ts";
 
 /**
- * Turns a graph into a program: BatchNormalization folded into convolutions, nodes with constant results dropped, and
+ * Turns a graph into a program: gathered columns given back to their product, BatchNormalization folded into convolutions, nodes with constant results dropped, and
  * bias, residual add and activation merged into the step that produces their operand. Only values with a single reader
  * are merged away; graph outputs never are.
  */
@@ -20,7 +21,8 @@ export function simplify(
   inputValues: ReadonlyMap<string, HostTensor>,
   variables: ReadonlySet<string>,
 ): Program {
-  const graph = foldBatchNormalization(original, variables);
+  const spread = spreadGathers(original, inputShapes, inputValues, variables);
+  const graph = foldBatchNormalization(spread, variables);
   const inference = inferTypes(graph, inputShapes, inputValues, { variables });
   const constants = new Map([...inference.values].filter(([name]) => !variables.has(name)));
   const nodes = needed(

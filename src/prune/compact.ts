@@ -1,6 +1,6 @@
 import { SecateurError } from "../errors.ts";
 import { type Graph, type Node, withWeights } from "../graph/graph.ts";
-import { inspectGraph, nonzeros } from "../graph/statistics.ts";
+import { inspectGraph } from "../graph/statistics.ts";
 import { type HostArray, isFloat } from "../tensor/dtype.ts";
 import { getNumber, type HostTensor, setNumber } from "../tensor/host-tensor.ts";
 import { channelGroups } from "./channel-groups.ts";
@@ -11,8 +11,9 @@ import { graphHash } from "./hash.ts";
 import { forEachElement, prunableLayers } from "./layers.ts";
 import { liveChannels } from "./liveness.ts";
 import { type CompactStep, type LayerResult, withStep } from "./record.ts";
-import { applyStructure, type Structure, structureOf } from "./structure.ts";
+import { applyStructure, emptyStructure, nodeKey, type Structure, structureOf } from "./structure.ts";
 import { type InputShapes, staticTypes } from "./types.ts";
+import { unreadInputs } from "./unread-inputs.ts";
 
 /** What compaction did to one layer. */
 export interface CompactLayer extends LayerResult {
@@ -33,6 +34,8 @@ export interface CompactSizes {
 export interface CompactReport {
   /** Channel classes removed in all. */
   readonly removed: number;
+  /** Matrix products behind a Gather that picks the inputs they read, with how many of how many. */
+  readonly inputs: readonly { readonly node: string; readonly read: number; readonly of: number }[];
   readonly layers: readonly CompactLayer[];
   /** Nodes whose bias took over what constant channels added, with how many. */
   readonly folded: readonly { readonly node: string; readonly channels: number }[];
@@ -43,6 +46,11 @@ export interface CompactReport {
 }
 
 export interface CompactOptions {
+  /**
+   * Also drop columns of a first matrix product that no row reads, where they are an eighth of them or more: a Gather picks
+   * the inputs that are left (default true). Inputs of the graph keep their shape either way.
+   */
+  readonly inputs?: boolean;
   readonly inputShapes?: InputShapes;
 }
 
@@ -50,21 +58,24 @@ export interface CompactOptions {
  * Removes dead structure exactly: channels that hold a constant whatever the input (zero, or foldable into the biases of
  * everything that reads them, or carried by another constant channel where padding shows them at the border) and channels
  * that nothing alive reads, with everything coupled to them. A stored zero counts as zero with or without a mask. Outputs
- * stay the same up to rounding. Inputs of the graph keep their shape; how many columns of the first layer are read is in the
- * report.
+ * stay the same up to rounding.
  */
 export async function compact(
   graph: Graph,
   options: CompactOptions = {},
 ): Promise<{ readonly graph: Graph; readonly report: CompactReport }> {
   const types = staticTypes(graph, options.inputShapes);
-  const dead = deadStructure(graph, types);
+  const dead = deadStructure(graph, types, options.inputs ?? true);
   const result = dead?.graph ?? graph;
   if (dead) staticTypes(result, options.inputShapes);
   const counted = (moved: readonly Moved[] | undefined) =>
     (moved ?? []).map(({ node, channels }) => ({ node: node.name, channels }));
   const report: CompactReport = {
     removed: dead?.removed ?? 0,
+    inputs: (dead?.structure.gathers ?? []).map(({ node, kept }) => {
+      const { name, inputs } = graph.nodes.find((n) => nodeKey(n) === node)!;
+      return { node: name, read: kept.length, of: types.types.get(inputs[0]!)!.shape.at(-1)! };
+    }),
     layers: layerReport(graph, types, result),
     folded: counted(dead?.folds),
     carried: counted(dead?.carries),
@@ -104,7 +115,7 @@ export function withoutDead(
   const whole = { graph, removed: 0 };
   if (!hasZeros(graph)) return whole;
   try {
-    return deadStructure(graph, staticTypes(graph, inputShapes)) ?? whole;
+    return deadStructure(graph, staticTypes(graph, inputShapes), false) ?? whole;
   } catch (cause) {
     if (cause instanceof SecateurError && cause.code !== "E_INTERNAL") return whole;
     throw cause;
@@ -116,7 +127,8 @@ function hasZeros(graph: Graph): boolean {
   return graph.nodes.some((node) =>
     node.inputs.slice(0, 2).some((name) => {
       const w = graph.weights.get(name);
-      return w !== undefined && isFloat(w.dtype) && (graph.masks.has(name) || nonzeros(w) < w.data.length);
+      // Finds negative zeros too.
+      return w && isFloat(w.dtype) && (graph.masks.has(name) || (w.data as Float32Array).includes(0));
     }),
   );
 }
@@ -135,19 +147,26 @@ interface DeadStructure {
 }
 
 /** Finds and removes what is dead; undefined where nothing is. */
-function deadStructure(graph: Graph, types: GraphTypes): DeadStructure | undefined {
+function deadStructure(graph: Graph, types: GraphTypes, inputs: boolean): DeadStructure | undefined {
   const masked = withMasksApplied(graph);
   const groups = channelGroups(masked, types);
   const constants = channelConstants(masked, types, groups);
   const { live, carriers } = liveChannels(masked, types, groups, constants);
   const removed = new Set<number>();
   for (let c = 0; c < groups.classCount; c++) if (live[c] === 0) removed.add(c);
-  if (removed.size === 0) return undefined;
   const folds = foldsOf(masked, types, groups, constants, removed);
   const carries = carriesOf(masked, types, groups, constants, carriers, removed);
-  const structure = { ...structureOf(groups, removed), biases: missingBiases(folds) };
-  const cut = addFolds(applyStructure(addCarries(masked, carries), structure), folds);
-  return { graph: cut, removed: removed.size, folds, carries, structure };
+  const channels = { ...structureOf(groups, removed), biases: missingBiases(folds) };
+  const cut = addFolds(applyStructure(addCarries(masked, carries), channels), folds);
+  const unread = inputs ? unreadInputs(cut, types, groups) : { weights: [], gathers: [] };
+  const done = { removed: removed.size, folds, carries };
+  if (unread.gathers.length === 0)
+    return removed.size === 0 ? undefined : { ...done, graph: cut, structure: channels };
+  return {
+    ...done,
+    graph: applyStructure(cut, { ...emptyStructure, ...unread }),
+    structure: { ...channels, weights: [...channels.weights, ...unread.weights], gathers: unread.gathers },
+  };
 }
 
 /** Zeros wherever a mask says so; weights that hold them already stay the same arrays. */

@@ -27,6 +27,9 @@ const structureSchema = v.object({
     v.object({ node: text, input: count, values: v.array(v.pipe(v.number(), v.safeInteger())) }),
   ),
   biases: list(v.object({ node: text, input: count, weight: text, length: count })),
+  gathers: v.optional(
+    list(v.object({ node: text, axis: count, kept: v.pipe(v.array(count), v.maxLength(1 << 24)) })),
+  ),
 });
 
 const layerSchema = v.object({ layer: text, weight: text, units: count, removed: count });

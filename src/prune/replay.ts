@@ -47,7 +47,8 @@ async function again(
   evidence?: Evidence,
 ): Promise<Graph> {
   if (step.kind === "prune") return (await prune(graph, { ...optionsOf(step.options), evidence })).graph;
-  return (await compact(graph, { inputShapes: shapesOf(step.inputShapes) })).graph;
+  const inputs = (step.structure.gathers ?? []).length > 0;
+  return (await compact(graph, { inputs, inputShapes: shapesOf(step.inputShapes) })).graph;
 }
 
 type Shapes = RecordedOptions["inputShapes"];

@@ -1,7 +1,7 @@
 import { internal, PruneError, printable } from "../errors.ts";
 import { type Attribute, type Graph, makeGraph, type Node } from "../graph/graph.ts";
 import { allocate } from "../tensor/dtype.ts";
-import { type HostTensor, setNumber, zeros } from "../tensor/host-tensor.ts";
+import { type HostTensor, setNumber, tensor, zeros } from "../tensor/host-tensor.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { ChannelGroups } from "./channel-groups.ts";
 
@@ -34,6 +34,12 @@ export interface Structure {
     readonly input: number;
     readonly weight: string;
     readonly length: number;
+  }[];
+  /** Values of which a node is to see only these entries along one axis, through a Gather in front of its first operand. */
+  readonly gathers?: readonly {
+    readonly node: string;
+    readonly axis: number;
+    readonly kept: readonly number[];
   }[];
 }
 
@@ -133,7 +139,19 @@ export function applyStructure(graph: Graph, structure: Structure): Graph {
     weights.set(weight, zeros([length], read.dtype));
     nodes.set(key, withInput(node, input, weight));
   }
-  return makeGraph({ ...graph, nodes: [...nodes.values()], weights, masks });
+  const gathered: Node[] = [];
+  for (const { node: key, axis, kept } of structure.gathers ?? []) {
+    const node = nodeOf(key);
+    const [name, indices] = [`${key}.read`, `${key}.read.indices`];
+    if (nodes.has(name) || weights.has(name) || weights.has(indices))
+      misfit(`it names a value "${printable(name)}", which the model has already`);
+    weights.set(indices, tensor(kept, [kept.length], "i64"));
+    const [value = ""] = node.inputs;
+    const attributes = new Map([["axis", axis]]);
+    gathered.push({ name, op: "Gather", inputs: [value, indices], outputs: [name], attributes });
+    nodes.set(key, withInput(node, 0, name));
+  }
+  return makeGraph({ ...graph, nodes: [...gathered, ...nodes.values()], weights, masks });
 }
 
 function misfit(what: string): never {

@@ -33,8 +33,8 @@ export interface CompareRow {
   readonly nonzeros: number;
   /** Multiply-adds of one image, as if dense. */
   readonly macs: number;
-  /** MACs and parameters in the conventions that were asked for. */
-  readonly counts: readonly {
+  /** MACs and parameters in the conventions that were asked for; not in results of before there were any. */
+  readonly counts?: readonly {
     readonly convention: CountConvention;
     readonly macs: number;
     readonly parameters: number;
@@ -59,7 +59,7 @@ export interface CompareRow {
   /** Largest relative difference from the double-precision reference on the check batch. */
   readonly maxError: number;
   /** Channels that compiling found dead and left out; the counts above are of the model as it was given. */
-  readonly deadChannels: number;
+  readonly deadChannels?: number;
 }
 
 export interface Comparison {

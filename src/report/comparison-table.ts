@@ -42,7 +42,7 @@ export function comparisonRows({ rows, batch }: Comparison): { head: string[]; r
     `${range(r.speedup, 2)}x`,
     count(r.macs),
     count(r.parameters),
-    ...r.counts.flatMap(({ macs, parameters }) => [count(macs), count(parameters)]),
+    ...(r.counts ?? []).flatMap(({ macs, parameters }) => [count(macs), count(parameters)]),
     count(r.nonzeros),
     bytes(r.bytes),
     planSummary(r),
@@ -62,7 +62,7 @@ export function comparisonNotes(result: Comparison): string[] {
       : []),
     `Accuracy on ${rows[0]?.images ?? 0} images; every model checked against the double-precision reference (largest relative error ${worst}).`,
   ];
-  const dead = rows.filter((r) => r.deadChannels > 0).map((r) => `${count(r.deadChannels)} of ${r.name}`);
+  const dead = rows.flatMap((r) => (r.deadChannels ? [`${count(r.deadChannels)} of ${r.name}`] : []));
   if (dead.length > 0)
     notes.push(
       `Dead channels that no run computes, left out by compiling though counted above: ${dead.join(", ")}.`,

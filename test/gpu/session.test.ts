@@ -81,6 +81,38 @@ gpuTest(
   },
 );
 
+gpuTest(
+  session,
+  "a Gather in front of a product takes no step, whichever way its weight lies",
+  async (gpu) => {
+    for (const transB of [0, 1]) {
+      const b = graphBuilder("gathered");
+      const x = b.input("x", [null, 12]);
+      const kept = b.constant([1, 2, 5, 6, 7, 11], "kept");
+      const picked = b.node("Gather", [x, kept], { axis: 1 }, { name: "pick" });
+      const w = b.weight("w", noise(transB === 1 ? [8, 6] : [6, 8]));
+      b.output(b.node("Gemm", [picked, w], { transB }, { name: "fc" }), [null, 8]);
+      const graph = b.build();
+      const input = noise([5, 12]);
+      const expected = runReference(graph, { x: input });
+      for (const [variables, steps] of [
+        [[], ["fc"]],
+        [["w"], ["pick", "fc"]],
+      ] as const) {
+        const s = await compile(gpu, graph, { batch: 5, variables, profile: true });
+        compareOutputs(await s.run({ x: input }), expected, 1e-5);
+        const layers = (await s.profile().catch(() => [])).map((step) => step.layer);
+        if (layers.length > 0)
+          assert.equal(
+            layers.filter((layer) => layer === "pick" || layer === "fc"),
+            steps,
+          );
+        s.dispose();
+      }
+    }
+  },
+);
+
 gpuTest(session, "a plan can be saved, loaded and forced, and is refused on another model", async (gpu) => {
   const graph = buildNet("resnet20", { seed: 2 });
   const first = await compile(gpu, graph, { plan: "csr", batch: 2 });

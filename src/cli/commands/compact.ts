@@ -19,7 +19,8 @@ const help = `
 Pruning single weights leaves rows and columns that are all zero. What is dead goes, exactly: channels that nothing alive
 reads, and channels that hold one value whatever the image, with everything coupled to them (residual adds, shortcuts,
 BatchNormalization, concatenation, flatten). What a constant channel adds moves into the biases behind it; where padding
-shows it at the border, one constant channel carries what all of them add. No retraining and no approximation: before
+shows it at the border, one constant channel carries what all of them add. Pixels that a first linear layer never reads are
+left out by a Gather in front of it, where they are many. No retraining and no approximation: before
 anything is written, both models are run on random inputs in double precision and compared (--no-check leaves that out).
 
 Stored zeros count, with or without a mask. Every compile (eval, compare, run) does the same for itself; a compacted file is
@@ -62,17 +63,17 @@ export function compactCommand(): Command {
 }
 
 function describe(report: CompactReport, output: string, checked: Difference | undefined): string {
-  const { removed, layers, folded, carried, before, after } = report;
+  const { removed, inputs, layers, folded, carried, before, after } = report;
   const head = ["layer", "filters", "left", "columns", "read"];
   const rows = layers.map((l) => [l.layer, l.units, l.rows, l.columns, l.columnsRead].map(String));
   const line = (what: string, a: number, b: number): string =>
     `  ${what.padEnd(11)} ${count(a)} -> ${count(b)} (${a === 0 ? "-" : ((100 * b) / a).toFixed(1)} %)`;
   const total = (moved: CompactReport["folded"]): number => moved.reduce((n, m) => n + m.channels, 0);
   const lines = [
-    removed === 0 ? "Nothing is dead." : textTable(head, rows),
-    removed > 0 && "",
+    removed + inputs.length === 0 ? "Nothing is dead." : `${textTable(head, rows)}\n`,
     `wrote ${output} and its record`,
     removed > 0 && `removed ${count(removed)} dead channel${removed === 1 ? "" : "s"}`,
+    ...inputs.map(({ node, read, of }) => `  ${node} reads ${read} of ${of} inputs; the others are left out`),
     total(folded) > 0 && `  ${total(folded)} reads of constant channels went into ${folded.length} biases`,
     total(carried) > 0 &&
       `  ${total(carried)} reads of constant channels behind padding are carried by another in ${carried.length} layers`,
