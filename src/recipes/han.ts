@@ -1,11 +1,13 @@
+import { PruneError, printable } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
 import { compact } from "../prune/compact.ts";
-import { layerMatches } from "../prune/layers.ts";
+import { layerMatches, prunableLayers } from "../prune/layers.ts";
 import { deviationOf } from "../prune/methods/han.ts";
 import { recordOf } from "../prune/record.ts";
+import { staticTypes } from "../prune/types.ts";
 import { getNumber } from "../tensor/host-tensor.ts";
 import { correctedDropout } from "./dropout.ts";
-import { recipeLayers } from "./masked-training.ts";
-import type { Recipe, RecipeContext } from "./recipe.ts";
+import type { Recipe } from "./recipe.ts";
 import { pruneAndRetrain, wantedSparsity } from "./retrain.ts";
 import { sensitivityShares } from "./sensitivity-shares.ts";
 
@@ -57,17 +59,20 @@ export const hanRecipe: Recipe = {
  * given (Distiller's for AlexNet, say).
  */
 export function sharesOfThresholds(
-  context: Pick<RecipeContext, "graph" | "options">,
+  graph: Graph,
   quality: Readonly<Record<string, number>>,
 ): Record<string, number> {
+  const layers = prunableLayers(graph, staticTypes(graph));
   const shares: Record<string, number> = {};
-  for (const layer of recipeLayers({
-    ...context,
-    options: { ...context.options, sparsity: quality },
-  } as RecipeContext)) {
-    const [name, q] = Object.entries(quality).find(([key]) => layerMatches(layer, key))!;
-    const { data } = context.graph.weights.get(layer.weight)!;
-    const threshold = q * deviationOf(data, context.graph.masks.get(layer.weight)?.data);
+  for (const [name, q] of Object.entries(quality)) {
+    const layer = layers.find((l) => layerMatches(l, name));
+    if (!layer) {
+      throw new PruneError(
+        `there is no prunable layer "${printable(name)}". The layers are ${layers.map((l) => printable(l.name)).join(", ")}.`,
+      );
+    }
+    const { data } = graph.weights.get(layer.weight)!;
+    const threshold = q * deviationOf(data, graph.masks.get(layer.weight)?.data);
     let below = 0;
     for (let i = 0; i < data.length; i++) if (Math.abs(getNumber(data, i)) < threshold) below++;
     shares[name] = below / data.length;

@@ -44,6 +44,7 @@ export const lottery: Recipe = {
         rounds: context.options.rounds ?? roundsFor(wanted, context.setting("rate")),
         spacing: "geometric",
         train: { fineTune: false },
+        settings: { rewind, rate: context.setting("rate") },
         prepare: (pruned) => rewound(pruned, early),
       },
     );

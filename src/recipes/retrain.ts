@@ -21,6 +21,8 @@ export interface RetrainRounds {
   readonly prune?: Partial<PruneOptions>;
   /** How evidence is gathered. */
   readonly collect?: CollectOptions;
+  /** What the record says of every training, beside the round. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** What becomes of the pruned net before it is trained: rewound weights, corrected dropout. */
   readonly prepare?: (pruned: Graph, before: Graph) => Graph;
 }
@@ -64,7 +66,10 @@ export async function pruneAndRetrain(
       ...plan.train,
       ...trainOptions(context),
     });
-    last = { ...trained, ...(await recorded(ready, trained, recipe, { round: k, rounds }, options.seed)) };
+    last = {
+      ...trained,
+      ...(await recorded(ready, trained, recipe, { ...plan.settings, round: k, rounds }, options.seed)),
+    };
     graph = last.graph;
     const round = {
       round: k,

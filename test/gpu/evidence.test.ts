@@ -9,6 +9,7 @@ import { replay } from "../../src/prune/replay.ts";
 import { runReference } from "../../src/run/reference.ts";
 import { toNumbers } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
+import { fails } from "../support/error.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { linearCases, linearNet, plain, randomImages, softmax } from "../support/linear-case.ts";
 import { noise } from "../support/prune-graphs.ts";
@@ -195,6 +196,11 @@ gpuTest(
     assert.equal([...(await replay(record, graph, again)).masks], [...pruned.masks]);
   },
 );
+
+gpuTest(test, "data with another number of classes are refused", async (gpu) => {
+  const data = randomImages(4, [1, 2, 2], 5);
+  await fails(() => collectEvidence(gpu, linearNet(), data, "snip"), "E_INPUT", /\[4,\s*3\].*5 classes/);
+});
 
 gpuTest(test, "methods without images need no data, others say so", async (gpu) => {
   assert.equal(await collectEvidence(gpu, linearNet(), undefined, "magnitude"), {});
