@@ -14,9 +14,10 @@ import { sensitivityShares } from "./sensitivity-shares.ts";
 const usualRounds = 4;
 
 /**
- * Learning both weights and connections: prunes a trained net below q standard deviations of each layer, trains what is left from its current
- * values, and again; then takes out neurons that have lost all inputs or all outputs. q is one for all layers, or follows the
- * sensitivity of each. Train with L2 (the default decay), which the paper found best after retraining, or with l1.
+ * Learning both weights and connections: prunes a trained net below q standard deviations of each layer, trains what is left
+ * from its current values, and again; then takes out neurons that have lost all inputs or all outputs. q is one for all
+ * layers, or follows the sensitivity of each. Train with L2 (the default decay), which the paper found best after retraining,
+ * or with l1.
  */
 export const hanRecipe: Recipe = {
   name: "han",
@@ -55,8 +56,8 @@ export const hanRecipe: Recipe = {
 };
 
 /**
- * The shares that thresholds of q standard deviations cut, for q by layer name: what to pass as sparsity to prune by thresholds that are
- * given (Distiller's for AlexNet, say).
+ * The shares that thresholds of q standard deviations cut, for q by layer name: what to pass as sparsity to prune by
+ * thresholds that are given (Distiller's for AlexNet, say).
  */
 export function sharesOfThresholds(
   graph: Graph,

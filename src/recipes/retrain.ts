@@ -48,6 +48,7 @@ export async function pruneAndRetrain(
   const { gpu, data, options } = context;
   const rounds = wholeNumber(plan.rounds, "rounds", 1, 1000);
   const done: RoundResult[] = [];
+  const layers = recipeLayers(context);
   let graph = context.graph;
   let last: (TrainResult & { readonly record: RecipeResult["record"] }) | undefined;
   for (let k = 1; k <= rounds; k++) {
@@ -74,7 +75,7 @@ export async function pruneAndRetrain(
     const round = {
       round: k,
       rounds,
-      sparsity: sparsityOf(graph, recipeLayers({ ...context, graph })),
+      sparsity: sparsityOf(graph, layers),
       top1: last.best.top1,
     };
     done.push(round);

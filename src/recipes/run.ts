@@ -57,8 +57,8 @@ export function requirements(request: PruningRequest): { readonly gpu: boolean; 
 }
 
 /**
- * Prunes by any method, in rounds, with evidence gathered and training done as it takes. Throws E_INPUT naming what is missing, and
- * what `prune`, `collectEvidence` and `train` throw.
+ * Prunes by any method, in rounds, with evidence gathered and training done as it takes. Throws E_INPUT naming what is
+ * missing, and what `prune`, `collectEvidence` and `train` throw.
  */
 export async function runPruning(
   gpu: Gpu | undefined,

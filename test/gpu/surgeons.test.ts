@@ -44,8 +44,8 @@ function xorData(): Dataset {
 }
 
 /**
- * XOR as "or" less "and" of sigmoid units. Two hidden units are the same "or": each alone has the smallest output weight of all,
- * but one of them is needed.
+ * XOR as "or" less "and" of sigmoid units. Two hidden units are the same "or": each alone has the smallest output weight of
+ * all, but one of them is needed.
  */
 function xorNet(): Graph {
   const b = graphBuilder("xor");
