@@ -22,6 +22,7 @@ export {
   UnsupportedError,
 } from "./errors.ts";
 // --- Graph + data -> evidence
+export { evidenceAgain } from "./evidence/again.ts";
 export { type CollectOptions, collectEvidence } from "./evidence/collect.ts";
 // --- Graph -> Plan -> Session
 export type { Gpu } from "./gpu/gpu.ts";
@@ -53,7 +54,7 @@ export {
   publishedWidths,
 } from "./prune/published.ts";
 export { type PruneRecord, parseRecord } from "./prune/record.ts";
-export { replay } from "./prune/replay.ts";
+export { type EvidenceFor, replay } from "./prune/replay.ts";
 // --- methods that train
 export { allMethods, recipes, runRecipe } from "./recipes/index.ts";
 export {

@@ -3,11 +3,16 @@ import type { Graph } from "../graph/graph.ts";
 import { metadataKeys } from "../graph/metadata.ts";
 import { sharesOf } from "../prune/allocations/published.ts";
 import type { Recovery } from "../prune/recover.ts";
+import { sharesOfThresholds } from "../recipes/han.ts";
 import type { PruningRequest } from "../recipes/run.ts";
-import { fraction } from "./context.ts";
+import { fraction, number } from "./context.ts";
 
-/** A share, shares by layer, or the name of a published list. */
-export type SparsityArgument = number | Readonly<Record<string, number>> | { readonly published: string };
+/** A share, shares by layer, the name of a published list, or Han's thresholds in deviations of each layer. */
+export type SparsityArgument =
+  | { readonly kind: "share"; readonly share: number }
+  | { readonly kind: "layers"; readonly shares: Readonly<Record<string, number>> }
+  | { readonly kind: "published"; readonly name: string }
+  | { readonly kind: "quality"; readonly quality: Readonly<Record<string, number>> };
 
 /** What the command line says about one pruning. */
 export interface PruneArguments {
@@ -34,18 +39,23 @@ export interface PruneArguments {
   readonly set: string[];
 }
 
-/** Reads `0.9`, `conv1=0.3,ip1=0.9` or `published:han`. */
+/** Reads `0.9`, `conv1=0.3,ip1=0.9`, `published:han` or `quality:conv1=0.25,ip1=0.875`. */
 export function sparsityArgument(text: string): SparsityArgument {
-  const list = /^published:(.+)$/.exec(text);
-  if (list) return { published: list[1]! };
-  if (!text.includes("=")) return fraction("--sparsity")(text);
-  const shares: Record<string, number> = Object.create(null);
+  const [, kind, rest = text] = /^(published|quality):(.*)$/.exec(text) ?? [];
+  if (kind === "published") return { kind, name: rest };
+  if (kind === "quality") return { kind, quality: listOf(rest, number("--sparsity", { from: 0 })) };
+  if (!text.includes("=")) return { kind: "share", share: fraction("--sparsity")(text) };
+  return { kind: "layers", shares: listOf(text, fraction("--sparsity")) };
+}
+
+function listOf(text: string, read: (text: string) => number): Record<string, number> {
+  const list: Record<string, number> = Object.create(null);
   for (const part of text.split(",")) {
     const at = part.lastIndexOf("=");
-    if (at < 1) throw new UsageError(`--sparsity is "${text}"; shares of layers are NAME=SHARE,NAME=SHARE.`);
-    shares[part.slice(0, at)] = fraction("--sparsity")(part.slice(at + 1));
+    if (at < 1) throw new UsageError(`--sparsity has "${part}" in it; lists are NAME=NUMBER,NAME=NUMBER.`);
+    list[part.slice(0, at)] = read(part.slice(at + 1));
   }
-  return shares;
+  return list;
 }
 
 /** The request that these arguments make of a model. Throws E_USAGE for arguments that do not go together. */
@@ -94,10 +104,18 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
 }
 
 function sparsityFor(graph: Graph, argument: SparsityArgument | undefined): PruningRequest["sparsity"] {
-  if (typeof argument !== "object" || !("published" in argument)) return argument;
-  return typeof argument.published === "string"
-    ? sharesOf(argument.published, graph.metadata.get(metadataKeys.arch))
-    : (argument as Readonly<Record<string, number>>);
+  switch (argument?.kind) {
+    case undefined:
+      return undefined;
+    case "share":
+      return argument.share;
+    case "layers":
+      return argument.shares;
+    case "published":
+      return sharesOf(argument.name, graph.metadata.get(metadataKeys.arch));
+    case "quality":
+      return sharesOfThresholds(graph, argument.quality);
+  }
 }
 
 function settingsArgument(list: readonly string[]): Record<string, number> {

@@ -43,9 +43,9 @@ const usualImages = 128;
 const mostPerBatch = 32;
 
 /**
- * Gathers on the GPU what a method must know beyond the weights. `data` may be undefined for methods that need none. The same model,
- * data, options, adapter and driver give the same evidence. Throws E_INPUT for unknown methods, missing data, and models
- * that do not take the images.
+ * Gathers on the GPU what a method must know beyond the weights. `data` may be undefined for methods that need none. The same
+ * model, data, options, adapter and driver give the same evidence. Throws E_INPUT for unknown methods, missing data, and
+ * models that do not take the images.
  */
 export async function collectEvidence(
   gpu: Gpu,

@@ -6,10 +6,10 @@ import type { CollectContext, Collector } from "./collector.ts";
 import { lossGraph, weightSums } from "./loss-graph.ts";
 
 /**
- * The diagonal of the Gauss-Newton matrix of the mean cross-entropy, exactly: for softmax outputs p the second derivative with respect
- * to the logits is diag(p) - p·pᵀ = sum over classes c of p_c (p - e_c)(p - e_c)ᵀ, and p - e_c is the gradient of the loss
- * were c the label. So each image takes one pass per class, and labels are not looked at. LeCun et al. (1989) approximate the
- * same diagonal by one backward pass that drops what units share.
+ * The diagonal of the Gauss-Newton matrix of the mean cross-entropy, exactly: for softmax outputs p the second derivative
+ * with respect to the logits is diag(p) - p·pᵀ = sum over classes c of p_c (p - e_c)(p - e_c)ᵀ, and p - e_c is the gradient
+ * of the loss were c the label. So each image takes one pass per class, and labels are not looked at. LeCun et al. (1989)
+ * approximate the same diagonal by one backward pass that drops what units share.
  */
 export const curvature: Collector = {
   kind: "curvature",
@@ -31,8 +31,8 @@ export const curvature: Collector = {
 const mostElements = 1 << 26;
 
 /**
- * Rows whose outer products add up to the Gauss-Newton matrix: the square root of p_c / images times the gradient were c the label, for
- * every image and class. Throws E_PRUNE for models too large to hold them.
+ * Rows whose outer products add up to the Gauss-Newton matrix: the square root of p_c / images times the gradient were c the
+ * label, for every image and class. Throws E_PRUNE for models too large to hold them.
  */
 export const jacobian: Collector = {
   kind: "jacobian",
@@ -68,8 +68,8 @@ export const jacobian: Collector = {
 };
 
 /**
- * Visits the gradient of every image's loss under every possible label, with the probability that the net gives that label. Returns
- * the number of images.
+ * Visits the gradient of every image's loss under every possible label, with the probability that the net gives that label.
+ * Returns the number of images.
  */
 async function perClass(
   context: CollectContext,

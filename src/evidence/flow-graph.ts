@@ -4,16 +4,16 @@ import { getNumber, type HostTensor, scalar, tensor, zeros } from "../tensor/hos
 import { sizeOf } from "../tensor/shape.ts";
 
 /**
- * The net through which synaptic flow runs (Tanaka et al. 2020): absolute weights, no biases, activations that pass everything, an image
- * of ones. All of it is positive and linear in every weight.
+ * The net through which synaptic flow runs (Tanaka et al. 2020): absolute weights, no biases, activations that pass
+ * everything, an image of ones. All of it is positive and linear in every weight.
  */
 export interface FlowGraph {
   readonly graph: Graph;
   /** The flow R, one element. */
   readonly flow: string;
   /**
-   * Values that all flow passes through, in order; reading nodes see them times `scale`. Flow grows or shrinks by a factor per layer, so
-   * that f32 overflows in deep nets: scaling where everything passes changes all scores by one factor.
+   * Values that all flow passes through, in order; reading nodes see them times `scale`. Flow grows or shrinks by a factor
+   * per layer, so that f32 overflows in deep nets: scaling where everything passes changes all scores by one factor.
    */
   readonly cuts: readonly Cut[];
 }

@@ -1,6 +1,9 @@
+import { InputError } from "../errors.ts";
 import { gradientGraph } from "../graph/gradient.ts";
 import { type Graph, type GraphValue, makeGraph, type Node } from "../graph/graph.ts";
+import { inferTypes } from "../graph/infer.ts";
 import { type HostTensor, scalar, tensor } from "../tensor/host-tensor.ts";
+import { showShape } from "../tensor/shape.ts";
 import { trainableNet, underMasks } from "../train/net.ts";
 
 /** A graph of the mean cross-entropy over a batch and its gradients, made for one batch size. */
@@ -39,6 +42,7 @@ export function lossGraph(graph: Graph, options: LossOptions): LossGraph {
   const still = makeGraph({ ...graph, nodes: graph.nodes.map(withoutDropout) });
   const net = trainableNet(still, { seed: 1, freezeNorms: options.norms === "running" });
   const shape = net.input.shape.map((d, i) => (i === 0 ? batch : d));
+  checkLogits(still, net.input.name, shape, net.logits, classes);
   const inputs: GraphValue[] = [
     { name: net.input.name, dtype: "f32", shape },
     { name: targets, dtype: "f32", shape: [batch, classes] },
@@ -82,6 +86,22 @@ export function lossGraph(graph: Graph, options: LossOptions): LossGraph {
     gradients: of,
     statistics: net.statistics,
   };
+}
+
+/** E_INPUT unless the logits are [N, classes]. */
+function checkLogits(
+  graph: Graph,
+  input: string,
+  shape: readonly (number | null)[],
+  logits: string,
+  classes: number,
+): void {
+  const { types } = inferTypes(graph, new Map([[input, shape as number[]]]));
+  const found = types.get(logits)!.shape;
+  if (found.length === 2 && found[1] === classes) return;
+  throw new InputError(
+    `the model's output is ${showShape(found)}, but the data have ${classes} classes. Use data with as many classes as the model.`,
+  );
 }
 
 const withoutDropout = (node: Node): Node =>

@@ -17,11 +17,11 @@ const usualRounds = 100;
 const furthest = 0.9999;
 
 /**
- * Synaptic flow |w · dR/dw| in rounds: round k keeps the share (1 - s)^(k/n) of the weights with the largest scores, over the whole net. The
- * last round is left to `prune`: weights that are still there have their scores then, those that fell in round k are between
- * k - n - 1 and k - n in the order of theirs, so that pruning to the sparsity of the rounds ends in their masks. What is
- * conserved is the flow through everything together, and past a shortcut it would go without the layers beside it; so the best
- * weight of every layer counts as the best of all.
+ * Synaptic flow |w · dR/dw| in rounds: round k keeps the share (1 - s)^(k/n) of the weights with the largest scores, over the
+ * whole net. The last round is left to `prune`: weights that are still there have their scores then, those that fell in round
+ * k are between k - n - 1 and k - n in the order of theirs, so that pruning to the sparsity of the rounds ends in their
+ * masks. What is conserved is the flow through everything together, and past a shortcut it would go without the layers beside
+ * it; so the best weight of every layer counts as the best of all.
  */
 export const synapticFlow: Collector = {
   kind: "synapticFlow",

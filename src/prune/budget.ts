@@ -84,8 +84,8 @@ export function chooseUnits(pools: readonly UnitPool[], target: number): Uint8Ar
 }
 
 /**
- * Chooses the nearest whole number to `share` of every row's units, lowest first as in `chooseUnits`; `rows` says which row each
- * unit lies in.
+ * Chooses the nearest whole number to `share` of every row's units, lowest first as in `chooseUnits`; `rows` says which row
+ * each unit lies in.
  */
 export function chooseRows(pool: UnitPool, rows: Uint32Array, share: number): Uint8Array {
   const removed = new Uint8Array(pool.scores.length);
@@ -105,8 +105,8 @@ export function chooseRows(pool: UnitPool, rows: Uint32Array, share: number): Ui
 }
 
 /**
- * N:M: of every `of` consecutive units in a row of `columns`, all but the `keep` best go; the last group of a row may be shorter
- * and keeps at most as many. What is masked goes in any case.
+ * N:M: of every `of` consecutive units in a row of `columns`, all but the `keep` best go; the last group of a row may be
+ * shorter and keeps at most as many. What is masked goes in any case.
  */
 export function chooseGroups(
   pool: UnitPool,
@@ -123,8 +123,8 @@ export function chooseGroups(
 }
 
 /**
- * Marks all but the `keep` best of the units from `first` to before `end`, and all that are masked; of equal ones the first goes. Looks
- * through the group once per removal: millions of groups of a few units cost no memory.
+ * Marks all but the `keep` best of the units from `first` to before `end`, and all that are masked; of equal ones the first
+ * goes. Looks through the group once per removal: millions of groups of a few units cost no memory.
  */
 function takeFew(pool: UnitPool, first: number, end: number, keep: number, removed: Uint8Array): void {
   let left = end - first - keep;

@@ -16,7 +16,10 @@ import type { InputShapes } from "./types.ts";
 export interface PruneOptions {
   /** Name of a method, e.g. "magnitude" (see `methods`). */
   readonly method: string;
-  /** "element", "block2x1" … "block16x1", "2:4", "4:8" …, "2:4x8" (a pattern shared by 8 rows), "filter". Default: the method's. */
+  /**
+   * "element", "block2x1" … "block16x1", "2:4", "4:8" …, "2:4x8" (a pattern shared by 8 rows), "filter". Default: the
+   * method's.
+   */
   readonly granularity?: string;
   /**
    * Share to remove, from 0 to below 1: of the prunable weights (element), of their blocks, or of the filters. Or one share

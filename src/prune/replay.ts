@@ -6,14 +6,22 @@ import { fixedSparsity, parseGranularity } from "./granularity.ts";
 import { graphHash } from "./hash.ts";
 import type { PruneOptions } from "./options.ts";
 import { prune } from "./prune.ts";
-import type { PruneRecord, RecordedOptions, RecordStep } from "./record.ts";
+import type { PruneRecord, PruneStep, RecordedOptions, RecordStep } from "./record.ts";
+
+/** Gathers the evidence of one step again, on the graph as it was then; see `evidenceAgain`. */
+export type EvidenceFor = (step: PruneStep, graph: Graph) => Promise<Evidence>;
 
 /**
  * Does everything a record says again, on the model it was made from; the result has the same bytes. Throws E_PRUNE when the
  * model is another one, when a step trained (its result is not derivable from the record), or when the outcome differs.
- * Methods that need evidence get it from `evidence`.
+ * Methods that need evidence get it from `evidence`: the same for all steps, or a function that
+ * gathers it step by step.
  */
-export async function replay(record: PruneRecord, graph: Graph, evidence?: Evidence): Promise<Graph> {
+export async function replay(
+  record: PruneRecord,
+  graph: Graph,
+  evidence?: Evidence | EvidenceFor,
+): Promise<Graph> {
   let current = graph;
   for (const [i, step] of record.steps.entries()) {
     const what = `step ${i + 1} of ${record.steps.length} (${step.kind})`;
@@ -44,9 +52,12 @@ export async function replay(record: PruneRecord, graph: Graph, evidence?: Evide
 async function again(
   step: Exclude<RecordStep, { kind: "train" }>,
   graph: Graph,
-  evidence?: Evidence,
+  evidence?: Evidence | EvidenceFor,
 ): Promise<Graph> {
-  if (step.kind === "prune") return (await prune(graph, { ...optionsOf(step.options), evidence })).graph;
+  if (step.kind === "prune") {
+    const found = typeof evidence === "function" ? await evidence(step, graph) : evidence;
+    return (await prune(graph, { ...optionsOf(step.options), evidence: found })).graph;
+  }
   const inputs = (step.structure.gathers ?? []).length > 0;
   return (await compact(graph, { inputs, inputShapes: shapesOf(step.inputShapes) })).graph;
 }

@@ -5,8 +5,8 @@ import { staticTypes } from "../prune/types.ts";
 import { getNumber, type HostTensor, tensor } from "../tensor/host-tensor.ts";
 
 /**
- * Dropout for a pruned net (Han et al. 2015, section 3.2): a net with fewer connections needs less of it, D_r = D_o · √(C_r / C_o) with C
- * the connections of the layer in front of the dropout. Ratios that are constants of the graph are replaced.
+ * Dropout for a pruned net (Han et al. 2015, section 3.2): a net with fewer connections needs less of it, D_r = D_o · √(C_r /
+ * C_o) with C the connections of the layer in front of the dropout. Ratios that are constants of the graph are replaced.
  */
 export function correctedDropout(before: Graph, after: Graph): Graph {
   const layers = new Map(prunableLayers(before, staticTypes(before)).map((l) => [l.weight, l]));

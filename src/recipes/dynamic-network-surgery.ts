@@ -8,14 +8,18 @@ import type { Masking } from "../train/masking.ts";
 import { maskBy, onlyRound, recipeLayers, trainMasked } from "./masked-training.ts";
 import type { Recipe, RecipeContext } from "./recipe.ts";
 
-/** A weight goes below 0.9 and comes back above 1.1 of the threshold: what is in between stays as it is (the paper's a_k, b_k). */
+/**
+ * A weight goes below 0.9 and comes back above 1.1 of the threshold: what is in between stays as it is (the paper's a_k,
+ * b_k).
+ */
 const prunesBelow = 0.9;
 const splicesAbove = 1.1;
 
 /**
- * Dynamic network surgery: connections are cut while the net trains and spliced back where that was wrong. The net computes with w · mask, but
- * the gradient reaches every w, so that one which was cut may grow beyond the threshold again. Thresholds are set once, from
- * the weights at the start: mean of |w| + c · deviation, over a layer's weights and biases, which are pruned too.
+ * Dynamic network surgery: connections are cut while the net trains and spliced back where that was wrong. The net computes
+ * with w · mask, but the gradient reaches every w, so that one which was cut may grow beyond the threshold again. Thresholds
+ * are set once, from the weights at the start: mean of |w| + c · deviation, over a layer's weights and biases, which are
+ * pruned too.
  */
 export const dynamicNetworkSurgery: Recipe = {
   name: "dynamic-network-surgery",

@@ -5,8 +5,8 @@ import { onlyRound, recipeLayers, setMasks, trainMasked } from "./masked-trainin
 import type { Recipe, RecipeContext } from "./recipe.ts";
 
 /**
- * Zhu and Gupta's cubic schedule, as the share of the final sparsity that is reached: s(t) = s_f + (s_i - s_f) · (1 - x)³ with s_i = 0
- * and x the share of the pruning phase that is over.
+ * Zhu and Gupta's cubic schedule, as the share of the final sparsity that is reached: s(t) = s_f + (s_i - s_f) · (1 - x)³
+ * with s_i = 0 and x the share of the pruning phase that is over.
  */
 export const cubic = (x: number): number => 1 - (1 - Math.min(1, Math.max(0, x))) ** 3;
 
@@ -26,7 +26,10 @@ export interface Phase {
 /** Prunings where nothing is said about how often. */
 const usualUpdates = 40;
 
-/** The phase that a recipe's settings `begin`, `end` (shares of the training) and `every` (steps; 0 for some 40 times) ask for. */
+/**
+ * The phase that a recipe's settings `begin`, `end` (shares of the training) and `every` (steps; 0 for some 40 times) ask
+ * for.
+ */
 export function phaseOf(setting: RecipeContext["setting"], totalSteps: number): Phase {
   const begin = Math.floor(setting("begin") * totalSteps);
   const end = Math.min(totalSteps - 1, Math.max(begin, Math.floor(setting("end") * totalSteps)));

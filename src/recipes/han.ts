@@ -1,20 +1,23 @@
+import { PruneError, printable } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
 import { compact } from "../prune/compact.ts";
-import { layerMatches } from "../prune/layers.ts";
+import { layerMatches, prunableLayers } from "../prune/layers.ts";
 import { deviationOf } from "../prune/methods/han.ts";
 import { recordOf } from "../prune/record.ts";
+import { staticTypes } from "../prune/types.ts";
 import { getNumber } from "../tensor/host-tensor.ts";
 import { correctedDropout } from "./dropout.ts";
-import { recipeLayers } from "./masked-training.ts";
-import type { Recipe, RecipeContext } from "./recipe.ts";
+import type { Recipe } from "./recipe.ts";
 import { pruneAndRetrain, wantedSparsity } from "./retrain.ts";
 import { sensitivityShares } from "./sensitivity-shares.ts";
 
 const usualRounds = 4;
 
 /**
- * Learning both weights and connections: prunes a trained net below q standard deviations of each layer, trains what is left from its current
- * values, and again; then takes out neurons that have lost all inputs or all outputs. q is one for all layers, or follows the
- * sensitivity of each. Train with L2 (the default decay), which the paper found best after retraining, or with l1.
+ * Learning both weights and connections: prunes a trained net below q standard deviations of each layer, trains what is left
+ * from its current values, and again; then takes out neurons that have lost all inputs or all outputs. q is one for all
+ * layers, or follows the sensitivity of each. Train with L2 (the default decay), which the paper found best after retraining,
+ * or with l1.
  */
 export const hanRecipe: Recipe = {
   name: "han",
@@ -53,21 +56,24 @@ export const hanRecipe: Recipe = {
 };
 
 /**
- * The shares that thresholds of q standard deviations cut, for q by layer name: what to pass as sparsity to prune by thresholds that are
- * given (Distiller's for AlexNet, say).
+ * The shares that thresholds of q standard deviations cut, for q by layer name: what to pass as sparsity to prune by
+ * thresholds that are given (Distiller's for AlexNet, say).
  */
 export function sharesOfThresholds(
-  context: Pick<RecipeContext, "graph" | "options">,
+  graph: Graph,
   quality: Readonly<Record<string, number>>,
 ): Record<string, number> {
+  const layers = prunableLayers(graph, staticTypes(graph));
   const shares: Record<string, number> = {};
-  for (const layer of recipeLayers({
-    ...context,
-    options: { ...context.options, sparsity: quality },
-  } as RecipeContext)) {
-    const [name, q] = Object.entries(quality).find(([key]) => layerMatches(layer, key))!;
-    const { data } = context.graph.weights.get(layer.weight)!;
-    const threshold = q * deviationOf(data, context.graph.masks.get(layer.weight)?.data);
+  for (const [name, q] of Object.entries(quality)) {
+    const layer = layers.find((l) => layerMatches(l, name));
+    if (!layer) {
+      throw new PruneError(
+        `there is no prunable layer "${printable(name)}". The layers are ${layers.map((l) => printable(l.name)).join(", ")}.`,
+      );
+    }
+    const { data } = graph.weights.get(layer.weight)!;
+    const threshold = q * deviationOf(data, graph.masks.get(layer.weight)?.data);
     let below = 0;
     for (let i = 0; i < data.length; i++) if (Math.abs(getNumber(data, i)) < threshold) below++;
     shares[name] = below / data.length;

@@ -32,7 +32,10 @@ export const recipes: readonly Recipe[] = [
   greg,
 ];
 
-/** Every method there is: those that only score, with their recipe in their place where they have one, then the others that train. */
+/**
+ * Every method there is: those that only score, with their recipe in their place where they have one, then the others that
+ * train.
+ */
 export const allMethods = (): MethodFacts[] => [
   ...methods.map((m) => findRecipe(m.name) ?? m),
   ...recipes.filter((r) => !methods.some((m) => m.name === r.name)),
@@ -41,8 +44,8 @@ export const allMethods = (): MethodFacts[] => [
 export const findRecipe = (name: string): Recipe | undefined => recipes.find((r) => r.name === name);
 
 /**
- * Runs a method that trains. Throws E_INPUT for a name that is no recipe and for settings that it does not have or that are out of
- * range, and what `prune` and `train` throw.
+ * Runs a method that trains. Throws E_INPUT for a name that is no recipe and for settings that it does not have or that are
+ * out of range, and what `prune` and `train` throw.
  */
 export async function runRecipe(
   gpu: Gpu,

@@ -7,8 +7,9 @@ import type { Recipe } from "./recipe.ts";
 import { pruneOptionsOf, wantedSparsity } from "./retrain.ts";
 
 /**
- * Karnin's procedure: trains the net and sums up on the way, for every weight, gradient times step; what that says about the rise of the loss
- * between a weight's beginning and its end is stretched to the whole way down to zero. Nearly free. Then prunes, and trains on.
+ * Karnin's procedure: trains the net and sums up on the way, for every weight, gradient times step; what that says about the
+ * rise of the loss between a weight's beginning and its end is stretched to the whole way down to zero. Nearly free. Then
+ * prunes, and trains on.
  */
 export const karninRecipe: Recipe = {
   name: "karnin",
@@ -42,7 +43,10 @@ export const karninRecipe: Recipe = {
   },
 };
 
-/** Collects Karnin's sensitivity over a training: -(sum of g · Δw) · w_end / (w_end - w_begin); 0 for weights that did not move. */
+/**
+ * Collects Karnin's sensitivity over a training: -(sum of g · Δw) · w_end / (w_end - w_begin); 0 for weights that did not
+ * move.
+ */
 export function karninMasking(context: Parameters<Recipe["run"]>[0]): {
   readonly masking: Masking;
   /** After the training. */

@@ -7,8 +7,8 @@ import type { Recipe, RecipeContext } from "./recipe.ts";
 import { pruneAndRetrain, rewound, wantedSparsity } from "./retrain.ts";
 
 /**
- * Lottery tickets: trains the net from the weights that it is given, prunes the smallest, sets the survivors back to what they were at
- * the beginning (or some epochs into the training), and again. The last ticket is trained at last.
+ * Lottery tickets: trains the net from the weights that it is given, prunes the smallest, sets the survivors back to what
+ * they were at the beginning (or some epochs into the training), and again. The last ticket is trained at last.
  */
 export const lottery: Recipe = {
   name: "lottery",
@@ -44,6 +44,7 @@ export const lottery: Recipe = {
         rounds: context.options.rounds ?? roundsFor(wanted, context.setting("rate")),
         spacing: "geometric",
         train: { fineTune: false },
+        settings: { rewind, rate: context.setting("rate") },
         prepare: (pruned) => rewound(pruned, early),
       },
     );

@@ -78,8 +78,8 @@ export function parsePruningManifest(json: string): PruningManifest {
 }
 
 /**
- * Does a pruning again from its manifest. Throws E_PRUNE where model or data are others, or where the result differs: then adapter,
- * driver or version are others, which the message names.
+ * Does a pruning again from its manifest. Throws E_PRUNE where model or data are others, or where the result differs: then
+ * adapter, driver or version are others, which the message names.
  */
 export async function repeatPruning(
   gpu: Gpu | undefined,

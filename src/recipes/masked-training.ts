@@ -26,11 +26,14 @@ export function recipeLayers({ graph, options }: RecipeContext): PrunableLayer[]
   return layers;
 }
 
-/** Share of the elements of these layers' weights that are zero. */
+/** Share of these layers' weights that is gone: zero, or removed from a graph that had all of `layers`. */
 export function sparsityOf(graph: Graph, layers: readonly PrunableLayer[]): number {
-  const weights = layers.map((l) => graph.weights.get(l.weight)!);
-  const all = weights.reduce((n, t) => n + t.data.length, 0);
-  return 1 - weights.reduce((n, t) => n + nonzeros(t), 0) / all;
+  const all = layers.reduce((n, l) => n + l.rows * l.cols, 0);
+  const left = layers.reduce((n, l) => {
+    const weight = graph.weights.get(l.weight);
+    return n + (weight ? nonzeros(weight) : 0);
+  }, 0);
+  return 1 - left / all;
 }
 
 /** Takes over the masks of a pruned graph: from the next step on, exactly as if they had always been there. */

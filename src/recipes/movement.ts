@@ -9,9 +9,9 @@ import type { Recipe, RecipeContext } from "./recipe.ts";
 import { wantedSparsity } from "./retrain.ts";
 
 /**
- * Movement pruning: weights that move away from zero in a fine-tuning stay, whatever their size. The score of a weight is minus the sum of
- * gradient · weight over the steps, passed straight through the mask, so that what is masked goes on collecting and may come
- * back; the share that is kept falls by the cubic schedule.
+ * Movement pruning: weights that move away from zero in a fine-tuning stay, whatever their size. The score of a weight is
+ * minus the sum of gradient · weight over the steps, passed straight through the mask, so that what is masked goes on
+ * collecting and may come back; the share that is kept falls by the cubic schedule.
  */
 export const movement: Recipe = {
   name: "movement",

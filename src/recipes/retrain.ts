@@ -22,6 +22,8 @@ export interface RetrainRounds {
   readonly prune?: Partial<PruneOptions>;
   /** How evidence is gathered. */
   readonly collect?: CollectOptions;
+  /** What the record says of every training, beside the round. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** What becomes of the pruned net before it is trained: rewound weights, corrected dropout. */
   readonly prepare?: (pruned: Graph, before: Graph) => Graph;
 }
@@ -47,6 +49,7 @@ export async function pruneAndRetrain(
   const { gpu, data, options } = context;
   const rounds = wholeNumber(plan.rounds, "rounds", 1, 1000);
   const done: RoundResult[] = [];
+  const layers = recipeLayers(context);
   let graph = context.graph;
   let last: (TrainResult & { readonly record: RecipeResult["record"] }) | undefined;
   for (let k = 1; k <= rounds; k++) {
@@ -67,12 +70,15 @@ export async function pruneAndRetrain(
       ...plan.train,
       ...trainOptions(context),
     });
-    last = { ...trained, ...(await recorded(ready, trained, recipe, { round: k, rounds }, options.seed)) };
+    last = {
+      ...trained,
+      ...(await recorded(ready, trained, recipe, { ...plan.settings, round: k, rounds }, options.seed)),
+    };
     graph = last.graph;
     const round = {
       round: k,
       rounds,
-      sparsity: sparsityOf(graph, recipeLayers({ ...context, graph })),
+      sparsity: sparsityOf(graph, layers),
       top1: last.best.top1,
     };
     done.push(round);

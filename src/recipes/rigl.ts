@@ -12,8 +12,9 @@ export const dropShare = (alpha: number, t: number, end: number): number =>
   (alpha / 2) * (1 + Math.cos((Math.PI * t) / end));
 
 /**
- * Rigging the lottery: a sparse net from the first step on. Every so often the smallest weights of each layer are dropped, and as many
- * grow where the gradient is largest, from zero. The sparsity of every layer stays as it began (Erdős-Rényi-Kernel unless said).
+ * Rigging the lottery: a sparse net from the first step on. Every so often the smallest weights of each layer are dropped,
+ * and as many grow where the gradient is largest, from zero. The sparsity of every layer stays as it began
+ * (Erdős-Rényi-Kernel unless said).
  */
 export const rigl: Recipe = {
   name: "rigl",
@@ -82,8 +83,8 @@ async function replace(trainer: Trainer, layer: PrunableLayer, share: number): P
 }
 
 /**
- * The next mask: `share` of the active elements go, smallest |w| first, and as many come, largest |gradient| first, among those that are not
- * active now (the dropped ones too, as in the paper). Ties by place, lowest first.
+ * The next mask: `share` of the active elements go, smallest |w| first, and as many come, largest |gradient| first, among
+ * those that are not active now (the dropped ones too, as in the paper). Ties by place, lowest first.
  */
 export function dropAndGrow(
   layer: PrunableLayer,

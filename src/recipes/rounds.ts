@@ -37,8 +37,8 @@ export function sparsityAt(
 }
 
 /**
- * Gathers evidence and prunes, in several rounds where asked: each looks at the net as the last has left it. Without training; every
- * round is a step of the record. `data` may be undefined for methods that look at no images.
+ * Gathers evidence and prunes, in several rounds where asked: each looks at the net as the last has left it. Without
+ * training; every round is a step of the record. `data` may be undefined for methods that look at no images.
  */
 export async function pruneInRounds(
   gpu: Gpu,

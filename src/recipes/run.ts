@@ -4,9 +4,10 @@ import type { CollectOptions } from "../evidence/collect.ts";
 import { findCollector } from "../evidence/index.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
+import { graphHash } from "../prune/hash.ts";
 import { findMethod, methods } from "../prune/methods/index.ts";
 import { neededEvidence, type PruneOptions, prune } from "../prune/prune.ts";
-import type { PruneRecord } from "../prune/record.ts";
+import { type PruneRecord, withStep } from "../prune/record.ts";
 import type { TrainOptions, TrainResult } from "../train/options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import { findRecipe, runRecipe, settingsOf } from "./index.ts";
@@ -56,8 +57,8 @@ export function requirements(request: PruningRequest): { readonly gpu: boolean; 
 }
 
 /**
- * Prunes by any method, in rounds, with evidence gathered and training done as it takes. Throws E_INPUT naming what is missing, and
- * what `prune`, `collectEvidence` and `train` throw.
+ * Prunes by any method, in rounds, with evidence gathered and training done as it takes. Throws E_INPUT naming what is
+ * missing, and what `prune`, `collectEvidence` and `train` throw.
  */
 export async function runPruning(
   gpu: Gpu | undefined,
@@ -89,7 +90,13 @@ export async function runPruning(
   const calm = await recalibrate(gpu, result.graph, data!, {
     ...(train?.preprocessing && { preprocessing: train.preprocessing }),
   });
-  return { ...result, graph: calm };
+  const step = {
+    kind: "train",
+    options: { recipe: "recalibrate" },
+    before: await graphHash(result.graph),
+    after: await graphHash(calm),
+  } as const;
+  return { ...result, ...withStep(calm, step) };
 }
 
 async function chosen(
@@ -140,6 +147,7 @@ async function chosen(
     ...(collect && { collect }),
     ...(scratch && {
       train: { fineTune: false },
+      settings: { scratch: true },
       prepare: (pruned) => fromScratch(pruned, request.seed ?? 1),
     }),
   });

@@ -13,9 +13,9 @@ const normalisations = new Set([
 ]);
 
 /**
- * The same shapes and masks with weights as if never trained: He et al. 2015 for what is prunable, ones for the scales of normalisations,
- * zeros for shifts and biases, statistics of nothing. For the question of Liu et al. 2019 ("Rethinking the Value of Network
- * Pruning", arXiv 1810.05270): does the pruned shape do as well from scratch?
+ * The same shapes and masks with weights as if never trained: He et al. 2015 for what is prunable, ones for the scales of
+ * normalisations, zeros for shifts and biases, statistics of nothing. For the question of Liu et al. 2019 ("Rethinking the
+ * Value of Network Pruning", arXiv 1810.05270): does the pruned shape do as well from scratch?
  */
 export function fromScratch(graph: Graph, seed: number): Graph {
   const random = seeded(seed);

@@ -19,8 +19,8 @@ export interface Curve {
 const tried = [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98];
 
 /**
- * Prunes each layer alone at several shares and measures what is left of the accuracy, on the last `images` of the training data. Compiles
- * once: weights are written, not planned anew.
+ * Prunes each layer alone at several shares and measures what is left of the accuracy, on the last `images` of the training
+ * data. Compiles once: weights are written, not planned anew.
  */
 export async function accuracyCurves(context: RecipeContext, images: number): Promise<Curve[]> {
   const { gpu, graph, data } = context;

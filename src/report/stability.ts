@@ -18,8 +18,9 @@ export const spreadOf = (values: readonly number[]): Spread => ({
 });
 
 /**
- * Jaccard index of what two prunings of one net kept: elements kept by both over elements kept by either. Elements count where either
- * graph has a mask; where whole channels were removed, the channels of every weight count instead. 1 where nothing differs.
+ * Jaccard index of what two prunings of one net kept: elements kept by both over elements kept by either. Elements count
+ * where either graph has a mask; where whole channels were removed, the channels of every weight count instead. 1 where
+ * nothing differs.
  */
 export function overlap(a: Graph, b: Graph): number {
   let [both, either] = [0, 0];

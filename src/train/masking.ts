@@ -1,9 +1,9 @@
 import type { Trainer } from "./trainer.ts";
 
 /**
- * Decides masks anew while a net trains: pruning on the way, growing back, growing penalties. What it does at a step must follow from
- * the step's number and from what the trainer holds on the device, so that a training that is resumed goes on as if it had
- * never stopped.
+ * Decides masks anew while a net trains: pruning on the way, growing back, growing penalties. What it does at a step must
+ * follow from the step's number and from what the trainer holds on the device, so that a training that is resumed goes on as
+ * if it had never stopped.
  */
 export interface Masking {
   /** Goes into the manifest, with everything else that decides what it does. */

@@ -173,8 +173,8 @@ export function underMasks(graph: Graph, dense: readonly string[] = []): Readonl
 }
 
 /**
- * Masks of 1 and 0 as f32, by weight: what the graph holds, with `zeros` also every prunable weight's own zeros, and one of ones
- * for those in `always`.
+ * Masks of 1 and 0 as f32, by weight: what the graph holds, with `zeros` also every prunable weight's own zeros, and one of
+ * ones for those in `always`.
  */
 export function masksOf(
   graph: Graph,

@@ -36,7 +36,9 @@ export interface TrainOptions extends Partial<Omit<TrainerOptions, "profile">> {
   readonly augment?: Augmentation;
   readonly labelSmoothing?: number;
   readonly preprocessing?: Preprocessing;
-  /** Images that choose the best epoch: a data set, or how many of the last training images; a tenth unless said, 0 for none. */
+  /**
+   * Images that choose the best epoch: a data set, or how many of the last training images; a tenth unless said, 0 for none.
+   */
   readonly validation?: Dataset | number;
   /** Measured once, at the end. */
   readonly test?: Dataset;

@@ -11,9 +11,9 @@ import { momentsOf, type Optimizer } from "./optimizer.ts";
 export type MaskMode = "hold" | "soft" | "gate";
 
 /**
- * What can be summed up per element on the way: the loss's gradient with respect to the weight as the net uses it (also where the
- * mask is 0), that times the weight ("movement": Sanh et al. 2020), or that times the step that the weight then takes ("work":
- * Karnin 1990).
+ * What can be summed up per element on the way: the loss's gradient with respect to the weight as the net uses it (also where
+ * the mask is 0), that times the weight ("movement": Sanh et al. 2020), or that times the step that the weight then takes
+ * ("work": Karnin 1990).
  */
 export type Tracked = "gradient" | "movement" | "work";
 
@@ -298,7 +298,9 @@ function masked(nodes: readonly Node[], masks: ReadonlyMap<string, HostTensor>):
   return [...products, ...renamed];
 }
 
-/** Mean over the batch of the cross-entropy, with a teacher mixed with that against its softened answer. Returns a [1] value. */
+/**
+ * Mean over the batch of the cross-entropy, with a teacher mixed with that against its softened answer. Returns a [1] value.
+ */
 function addLoss(d: Draft, net: TrainableNet, teacher: Teacher | undefined): string {
   const mean = (logits: string, targets: string): string => {
     const [each] = d.node("SoftmaxCrossEntropy", [logits, targets], {}, 2);

@@ -65,7 +65,7 @@ cli("N:M needs no sparsity, lists and published lists go by layer", async () => 
     "ip2.weight": 15_000,
     "ip3.weight": 500,
   });
-  succeeds("prune", "lenet300", "--sparsity", "ip1=0.5,ip3=0.1", "-o", at("list.onnx"), "--quiet");
+  succeeds("prune", "lenet300", "--sparsity", "ip1=0.5,ip3.weight=0.1", "-o", at("list.onnx"), "--quiet");
   assert.equal(await kept("list.onnx"), { "ip1.weight": 117_600, "ip2.weight": 30_000, "ip3.weight": 900 });
   succeeds(
     "prune",
@@ -105,7 +105,7 @@ cli("wrong usage says what to give", () => {
 
 gpuTest(cli, "evidence, recovery and a measurement in one line", async () => {
   const out = succeeds(
-    ...["prune", "glyphnet", "--method", "wanda", "--sparsity", "0.5", "--recover", "bias"],
+    ...["prune", "glyphnet", "--method", "wanda", "--sparsity", "0.5", "--recover", "bias", "--recalibrate"],
     ...["--data", "glyphs", "--limit", "200", "--images", "16", "-o", at("wanda.safetensors")],
     ...["--json", at("wanda.json")],
   );
@@ -114,6 +114,7 @@ gpuTest(cli, "evidence, recovery and a measurement in one line", async () => {
   assert.is(record.steps[0].options.scope, "row");
   assert.is(record.steps[0].options.recover, "bias");
   assert.is(record.steps[0].evidence.images, 16);
+  assert.is(record.steps[1].options.recipe, "recalibrate");
   assert.ok(record.top1 > 0.5, `${record.top1}`);
   assert.match(out, /test top-1/);
 });

@@ -1,14 +1,17 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { preprocess } from "../../src/data/dataset.ts";
+import { evidenceAgain } from "../../src/evidence/again.ts";
 import { collectEvidence } from "../../src/evidence/collect.ts";
 import { graphBuilder } from "../../src/graph/builder.ts";
 import { type Graph, makeGraph, withWeights } from "../../src/graph/graph.ts";
 import { prune } from "../../src/prune/prune.ts";
 import { replay } from "../../src/prune/replay.ts";
+import { pruneInRounds } from "../../src/recipes/rounds.ts";
 import { runReference } from "../../src/run/reference.ts";
 import { toNumbers } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
+import { fails } from "../support/error.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { linearCases, linearNet, plain, randomImages, softmax } from "../support/linear-case.ts";
 import { noise } from "../support/prune-graphs.ts";
@@ -195,6 +198,33 @@ gpuTest(
     assert.equal([...(await replay(record, graph, again)).masks], [...pruned.masks]);
   },
 );
+
+gpuTest(test, "several rounds, each with evidence of its own, replay to the same bytes", async (gpu) => {
+  const graph = residualNet(3);
+  const data = randomImages(24);
+  for (const options of [
+    { method: "obd", rounds: 2, recover: "bias" },
+    { method: "synflow", rounds: 2 },
+    { method: "sparsegpt", granularity: "2:4" },
+  ] as const) {
+    const { graph: pruned, record } = await pruneInRounds(gpu, graph, data, {
+      ...options,
+      ...(options.method !== "sparsegpt" && { sparsity: 0.6 }),
+      seed: 3,
+      skip: ["Conv_0"],
+      collect: { preprocessing: plain, images: 6, ...(options.method === "synflow" && { rounds: 5 }) },
+    });
+    assert.is(record.steps.length, options.method === "sparsegpt" ? 1 : 2);
+    const again = await replay(record, graph, evidenceAgain(gpu, data, plain));
+    for (const [name, w] of pruned.weights) assert.equal(again.weights.get(name), w, name);
+    assert.equal([...again.masks], [...pruned.masks]);
+  }
+});
+
+gpuTest(test, "data with another number of classes are refused", async (gpu) => {
+  const data = randomImages(4, [1, 2, 2], 5);
+  await fails(() => collectEvidence(gpu, linearNet(), data, "snip"), "E_INPUT", /\[4,\s*3\].*5 classes/);
+});
 
 gpuTest(test, "methods without images need no data, others say so", async (gpu) => {
   assert.equal(await collectEvidence(gpu, linearNet(), undefined, "magnitude"), {});

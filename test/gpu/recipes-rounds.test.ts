@@ -8,6 +8,7 @@ import { buildNet } from "../../src/nets/build-net.ts";
 import { recipes, runRecipe, settingsOf } from "../../src/recipes/index.ts";
 import { karninMasking } from "../../src/recipes/karnin.ts";
 import type { RecipeContext, RecipeOptions } from "../../src/recipes/recipe.ts";
+import { runPruning } from "../../src/recipes/run.ts";
 import type { Checkpoint } from "../../src/train/checkpoint.ts";
 import type { TrainOptions } from "../../src/train/options.ts";
 import { train } from "../../src/train/train.ts";
@@ -162,5 +163,22 @@ gpuTest(
     );
   },
 );
+
+gpuTest(test, "any granularity goes through rounds, and what is gone counts as gone", async (gpu) => {
+  const { rounds, graph, record } = await runPruning(gpu, net, data, {
+    method: "magnitude",
+    granularity: "filter",
+    sparsity: { ip1: 0.5 },
+    rounds: 1,
+    train: { ...quick, epochs: 1 },
+  });
+  assert.equal(graph.weights.get("ip1.weight")!.shape, [150, 784]);
+  // Of 235,200 weights only half the rows are left.
+  assert.ok(Math.abs(rounds[0]!.sparsity - 0.5) < 1e-3);
+  assert.equal(
+    record.steps.map((s) => s.kind),
+    ["prune", "train"],
+  );
+});
 
 test.run();

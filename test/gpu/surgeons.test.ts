@@ -44,8 +44,8 @@ function xorData(): Dataset {
 }
 
 /**
- * XOR as "or" less "and" of sigmoid units. Two hidden units are the same "or": each alone has the smallest output weight of all,
- * but one of them is needed.
+ * XOR as "or" less "and" of sigmoid units. Two hidden units are the same "or": each alone has the smallest output weight of
+ * all, but one of them is needed.
  */
 function xorNet(): Graph {
   const b = graphBuilder("xor");
@@ -115,16 +115,16 @@ gpuTest(
   async (gpu) => {
     const graph = buildNet("glyphnet");
     const training = glyphs("train", 256, 1);
-    const unseen = glyphs("test", 150, 1);
+    const unseen = glyphs("test", 100, 1);
     const found: Record<string, number> = {};
     for (const method of ["magnitude", "wanda", "sparsegpt"]) {
       const evidence = await collectEvidence(gpu, graph, training, method, { images: 32 });
-      const options = { method, sparsity: 0.8, ...(method === "magnitude" && { scope: "layer" as const }) };
+      const options = { method, sparsity: 0.7, ...(method === "magnitude" && { scope: "layer" as const }) };
       found[method] = await accuracy(gpu, (await prune(graph, { ...options, evidence })).graph, unseen);
     }
     const text = JSON.stringify(found);
-    assert.ok(found["sparsegpt"]! > found["wanda"]! + 0.02, text);
-    assert.ok(found["sparsegpt"]! > found["magnitude"]! + 0.02, text);
+    assert.ok(found["sparsegpt"]! > found["wanda"]! + 0.3, text);
+    assert.ok(found["sparsegpt"]! > found["magnitude"]! + 0.3, text);
   },
 );
 

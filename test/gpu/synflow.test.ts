@@ -50,7 +50,8 @@ gpuTest(test, "scores by hand: |w| times what flows in times what flows on", asy
 });
 
 gpuTest(test, "two rounds by hand: what fell first changes what falls next", async (gpu) => {
-  // Round 1 keeps 10 · 0.5^(1/2) = 7: w1 loses 3 and 6, w2 loses 6. Then h1 gets 3 and passes on 2, h2 passes on 1 + 3, so w1 has
+  // Round 1 keeps 10 · 0.5^(1/2) = 7: w1 loses 3 and 6, w2 loses 6. Then h1 gets 3 and passes on 2, h2 passes on 1 + 3, so w1
+  // has
   // . . 6 | 16 20 24 and w2 6 15 | . 45. Two more go: the two sixes.
   const evidence = await collectEvidence(gpu, net(), undefined, "synflow", { sparsity: 0.5, rounds: 2 });
   const { graph } = await prune(net(), { method: "synflow", sparsity: 0.5, evidence });

@@ -15,6 +15,7 @@ import { dropAndGrow, dropShare } from "../../src/recipes/rigl.ts";
 import { shareAt, sparsityAt } from "../../src/recipes/rounds.ts";
 import { equalDrops, shareWithin } from "../../src/recipes/sensitivity-shares.ts";
 import { scalar, tensor, toNumbers } from "../../src/tensor/host-tensor.ts";
+import { fails } from "../support/error.ts";
 
 const test = suite("recipes by hand");
 
@@ -84,9 +85,13 @@ test("Han's thresholds: q standard deviations as shares of each layer", () => {
     [-3, 3, -3],
   ]);
   // Mean 0, mean of squares (2 + 36) / 6: deviation 2.5166; q 0.5 cuts below 1.258, q 2 all.
-  assert.equal(sharesOfThresholds({ graph, options: {} }, { fc: 0.5 }), { fc: 1 / 3 });
-  assert.equal(sharesOfThresholds({ graph, options: {} }, { fc: 2 }), { fc: 1 });
-  assert.equal(sharesOfThresholds({ graph, options: {} }, { w: 0 }), { w: 0 });
+  assert.equal(sharesOfThresholds(graph, { fc: 0.5 }), { fc: 1 / 3 });
+  assert.equal(sharesOfThresholds(graph, { fc: 2 }), { fc: 1 });
+  assert.equal(sharesOfThresholds(graph, { w: 0 }), { w: 0 });
+});
+
+test("the thresholds of a layer that is not there are refused with those that are", async () => {
+  await fails(() => sharesOfThresholds(linear([[1, 2]]), { conv9: 1 }), "E_PRUNE", /"conv9".*fc/);
 });
 
 test("han compares |w| in deviations of its layer", async () => {

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { allocations } from "../../prune/allocations/index.ts";
 import { publishedShares } from "../../prune/allocations/published.ts";
 import type { Method } from "../../prune/methods/method.ts";
-import { allMethods } from "../../recipes/index.ts";
+import { allMethods, recipes } from "../../recipes/index.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import { textTable } from "../../report/table.ts";
 import { addCommonOptions, type CommonOptions, print, writeJson } from "../context.ts";
@@ -38,6 +38,10 @@ export function methodsCommand(): Command {
       );
       const rows = all.map((m) => [m.name, m.kind, m.granularities.join(" "), m.reference]);
       print(options, textTable(["method", "kind", "granularity", "reference"], rows));
+      const settings = recipes.flatMap((r) =>
+        Object.entries(r.settings).map(([name, s]) => [r.name, `${name}=${s.default}`, s.what]),
+      );
+      print(options, textTable(["method", "--set", "meaning (the default is shown)"], settings));
       print(
         options,
         textTable(

@@ -61,8 +61,8 @@ and number of images that it was published with. secateur methods lists them all
   secateur prune lenet5.safetensors --sparsity 0.95 --data mnist:DIR --retrain 5 --rounds 4 -o rounds.safetensors
   secateur prune lenet300.safetensors --method han --sparsity published:han --data mnist:DIR --retrain 10 -o han.safetensors
 
---sparsity is one share for the net, shares of layers (conv1=0.3,ip1=0.9; others are left alone), or a published list
-(published:han). --retrain trains after every round, under the masks, by the defaults of the net; --set gives a method
+--sparsity is one share for the net, shares of layers (conv1=0.3,ip1=0.9; others are left alone), a published list
+(published:han), or Han's thresholds in standard deviations of each layer (quality:conv1=0.25,ip1=0.875). --retrain trains after every round, under the masks, by the defaults of the net; --set gives a method
 that trains its own settings (secateur methods --json FILE lists them).`;
 
 export function pruneCommand(): Command {

@@ -1,6 +1,6 @@
 /**
- * Whole numbers near `shares` (which add up to `total`) that add up to exactly `total`, none above its `most`: each share is cut, then
- * the largest remainders get one more, the first of equal ones first (Hamilton's method).
+ * Whole numbers near `shares` (which add up to `total`) that add up to exactly `total`, none above its `most`: each share is
+ * cut, then the largest remainders get one more, the first of equal ones first (Hamilton's method).
  */
 export function apportion(shares: readonly number[], most: readonly number[], total: number): number[] {
   const counts = shares.map((s, i) => Math.max(0, Math.min(most[i]!, Math.floor(s))));

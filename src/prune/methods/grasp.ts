@@ -4,8 +4,8 @@ import { unitSums } from "../layers.ts";
 import type { Method } from "./method.ts";
 
 /**
- * Gradient signal preservation: taking a weight away changes the squared norm of the gradient by about -w·(H·g) (twice that); those whose
- * removal lowers it most are kept.
+ * Gradient signal preservation: taking a weight away changes the squared norm of the gradient by about -w·(H·g) (twice that);
+ * those whose removal lowers it most are kept.
  */
 export const grasp: Method = {
   name: "grasp",

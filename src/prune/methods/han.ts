@@ -3,8 +3,8 @@ import { unitSums } from "../layers.ts";
 import type { Method } from "./method.ts";
 
 /**
- * Magnitude against a threshold of q times the layer's standard deviation: |w| / std compared over the whole net is one q for all layers.
- * A q for each layer is a share for each layer, see the recipe of this name.
+ * Magnitude against a threshold of q times the layer's standard deviation: |w| / std compared over the whole net is one q for
+ * all layers. A q for each layer is a share for each layer, see the recipe of this name.
  */
 export const han: Method = {
   name: "han",

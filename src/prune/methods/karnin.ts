@@ -2,7 +2,9 @@ import { evidenceOf } from "../evidence.ts";
 import { unitSums } from "../layers.ts";
 import type { Method } from "./method.ts";
 
-/** Karnin's sensitivity: the rise of the loss when a weight is taken back to zero, estimated from the path that training took. */
+/**
+ * Karnin's sensitivity: the rise of the loss when a weight is taken back to zero, estimated from the path that training took.
+ */
 export const karnin: Method = {
   name: "karnin",
   kind: "data",

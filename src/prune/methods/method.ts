@@ -103,8 +103,8 @@ export interface MethodFacts {
 }
 
 /**
- * A way to say what matters, in one file: evidence in, scores out. Budgets, ties, masks, removal and schedules are the same for all
- * methods.
+ * A way to say what matters, in one file: evidence in, scores out. Budgets, ties, masks, removal and schedules are the same
+ * for all methods.
  */
 export interface Method extends MethodFacts {
   readonly needs: readonly EvidenceKind[];

@@ -10,9 +10,10 @@ const damping = 1e-6;
 const mostWeights = 3000;
 
 /**
- * Optimal Brain Surgeon: takes away the weight whose removal costs least once all others have made up for it, w²/(2·[H⁻¹]_qq), moves
- * the others by -w_q/[H⁻¹]_qq · H⁻¹e_q, and again. H is the Gauss-Newton matrix over all weights and biases, inverted by one
- * rank-one update per gradient; a weight that is gone leaves it by elimination, so it stays zero. Second derivatives hold near by only: pruned in rounds (16 unless said) they are gathered anew, as the authors do.
+ * Optimal Brain Surgeon: takes away the weight whose removal costs least once all others have made up for it,
+ * w²/(2·[H⁻¹]_qq), moves the others by -w_q/[H⁻¹]_qq · H⁻¹e_q, and again. H is the Gauss-Newton matrix over all weights and
+ * biases, inverted by one rank-one update per gradient; a weight that is gone leaves it by elimination, so it stays zero.
+ * Second derivatives hold near by only: pruned in rounds (16 unless said) they are gathered anew, as the authors do.
  */
 export const obs: Method = {
   name: "obs",

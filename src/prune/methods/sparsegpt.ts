@@ -12,9 +12,9 @@ const blockColumns = 128;
 const dampening = 0.01;
 
 /**
- * Optimal Brain Surgeon for one layer at a time: the error of a layer's output is a quadratic in its weights with the Hessian X·Xᵀ of
- * its inputs. Goes through the columns from left to right; each block of them loses its cheapest weights, and what a column
- * loses is made up for by the columns to its right.
+ * Optimal Brain Surgeon for one layer at a time: the error of a layer's output is a quadratic in its weights with the Hessian
+ * X·Xᵀ of its inputs. Goes through the columns from left to right; each block of them loses its cheapest weights, and what a
+ * column loses is made up for by the columns to its right.
  */
 export const sparsegpt: Method = {
   name: "sparsegpt",

@@ -2,8 +2,8 @@ import { evidenceOf } from "../evidence.ts";
 import type { Method } from "./method.ts";
 
 /**
- * Synaptic flow: |w| times how much the flow through the net of absolute weights depends on it. Needs no data. Gathered in rounds for the
- * sparsity in question, since what goes changes the flow of what stays; that is why no layer ever empties.
+ * Synaptic flow: |w| times how much the flow through the net of absolute weights depends on it. Needs no data. Gathered in
+ * rounds for the sparsity in question, since what goes changes the flow of what stays; that is why no layer ever empties.
  */
 export const synflow: Method = {
   name: "synflow",
