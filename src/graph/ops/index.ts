@@ -26,6 +26,7 @@ import { lpNormalization } from "./lp-normalization.ts";
 import { lpPool } from "./lp-pool.ts";
 import { lrn } from "./lrn.ts";
 import { matmul } from "./matmul.ts";
+import { matrixRank } from "./matrix-rank.ts";
 import { maxPool } from "./max-pool.ts";
 import { meanVarianceNormalization } from "./mean-variance-normalization.ts";
 import { pad } from "./pad.ts";
@@ -107,6 +108,7 @@ export const ops: readonly OpDefinition[] = [
   averagePoolGradient,
   batchNormTraining,
   batchNormTrainingGradient,
+  matrixRank,
   maxPoolGradient,
   randomMask,
   reluGrad,

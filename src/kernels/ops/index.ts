@@ -4,6 +4,7 @@ import { binaryLowerings } from "./binary.ts";
 import { convLowering } from "./conv-generic.ts";
 import { convTransposeLowering } from "./conv-transpose.ts";
 import { matmulLowerings } from "./matmul.ts";
+import { matrixRankLowering } from "./matrix-rank.ts";
 import { movementLowerings } from "./movement.ts";
 import { normLowerings } from "./norm.ts";
 import { batchTrainingLowerings } from "./norm-batch-training.ts";
@@ -23,6 +24,7 @@ export const lowerings: readonly Lowering[] = [
   convLowering,
   convTransposeLowering,
   ...matmulLowerings,
+  matrixRankLowering,
   ...movementLowerings,
   ...normLowerings,
   ...poolLowerings,
