@@ -1,6 +1,7 @@
 import type { EvidenceKind } from "../prune/evidence.ts";
 import type { Collector } from "./collector.ts";
 import { curvature, jacobian } from "./curvature.ts";
+import { featureRanks, zeroShares } from "./features.ts";
 import { gradients } from "./gradients.ts";
 import { hessianGradients } from "./hessian-gradients.ts";
 import { inputMeans, inputMoments, inputNorms } from "./inputs.ts";
@@ -16,6 +17,8 @@ export const collectors: readonly Collector[] = [
   inputNorms,
   inputMeans,
   inputMoments,
+  featureRanks,
+  zeroShares,
 ];
 
 export const findCollector = (kind: EvidenceKind): Collector | undefined =>

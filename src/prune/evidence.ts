@@ -22,6 +22,9 @@ export const evidenceKinds = {
     "by weight, [groups, columns, columns]: mean over images and pixels of the products of what two columns are multiplied by",
   inputMeans:
     "by weight, [groups, columns]: mean over images and pixels of what each column is multiplied by",
+  featureRanks:
+    "by weight, [filters]: mean over images of the rank of the map that a filter makes behind the nonlinearity, over the largest possible",
+  zeroShares: "by weight, [filters]: share of zeros in the maps that a filter makes, behind the nonlinearity",
 } as const;
 
 export type EvidenceKind = keyof typeof evidenceKinds;

@@ -4,7 +4,7 @@ import { type ChannelGroups, channelGroups, withFrozen } from "./channel-groups.
 import { chooseFilters } from "./choose-filters.ts";
 import type { GraphTypes } from "./context.ts";
 import type { Evidence } from "./evidence.ts";
-import { classScores, filterLayers, skippedClasses, zeroRows } from "./filter-layers.ts";
+import { classScores, type FilterLayer, filterLayers, skippedClasses, zeroRows } from "./filter-layers.ts";
 import type { PrunableLayer } from "./layers.ts";
 import { inexactClasses, maskFilters } from "./mask-filters.ts";
 import type { Method } from "./methods/method.ts";
@@ -39,17 +39,21 @@ export function pruneFilters(
   }
   const candidates = new Set(filters.flatMap(({ classes }) => classes.filter((c) => !held.frozen.has(c))));
   const inexact = inexactClasses(graph, types, held, candidates);
-  const groups = withFrozen(held, inexact);
-  if (candidates.size === inexact.size) refuse(groups, filters.length);
-  const raw = filters.map(({ layer }) => {
+  const refusals = filters.map(({ layer }) => method.refuses?.({ graph, types, layer }));
+  const scored = filters.filter((_, i) => refusals[i] === undefined);
+  const unscored = unscoredClasses(filters, refusals, candidates);
+  const groups = withFrozen(withFrozen(held, unscored), inexact);
+  if ([...candidates].every((c) => groups.frozen.has(c))) refuse(groups, filters.length);
+  const raw = scored.map(({ layer }) => {
     const scores = scoreLayer(graph, types, layer, method, { kind: "filter" }, options, evidence);
     if (!scores.some(Number.isNaN)) return scores;
     throw new PruneError(
       `a filter of layer "${layer.name}" scores NaN; its weights or evidence contain NaN. Repair the model, or skip the layer.`,
     );
   });
-  const zero = filters.map(({ layer }) => zeroRows(graph, layer));
-  const scores = classScores(groups.classCount, filters, raw, zero, options.scope === "global");
+  const zero = scored.map(({ layer }) => zeroRows(graph, layer));
+  const normalise = options.scope === "global" && method.comparable !== true;
+  const scores = classScores(groups.classCount, scored, raw, zero, normalise);
   const removed = chooseFilters(groups, filters, scores, {
     scope: options.scope as "global" | "layer",
     rates: filters.map(({ layer }) => shareOf(options, layer)),
@@ -66,8 +70,25 @@ export function pruneFilters(
       const gone = (byWeight.get(weight) ?? []).filter((c) => removed.has(c)).length;
       return { layer: name, weight, units: rows, removed: gone };
     }),
-    notes: [...new Set(inexact.values())].map((reason) => `kept whole: ${reason}`),
+    notes: [...new Set([...inexact.values(), ...unscored.values()])].map((reason) => `kept whole: ${reason}`),
   };
+}
+
+/** Candidates of which the method can say nothing in any of their layers, with the reason. */
+function unscoredClasses(
+  filters: readonly FilterLayer[],
+  refusals: readonly (string | undefined)[],
+  candidates: ReadonlySet<number>,
+): Map<number, string> {
+  const reasons = new Map<number, string>();
+  for (const [i, { classes }] of filters.entries()) {
+    const reason = refusals[i];
+    if (reason !== undefined) for (const c of classes) if (candidates.has(c)) reasons.set(c, reason);
+  }
+  for (const [i, { classes }] of filters.entries()) {
+    if (refusals[i] === undefined) for (const c of classes) reasons.delete(c);
+  }
+  return reasons;
 }
 
 function refuse(groups: ChannelGroups, followed: number): never {

@@ -10,6 +10,7 @@ import { obs } from "./obs.ts";
 import { random } from "./random.ts";
 import { snip } from "./snip.ts";
 import { sparsegpt } from "./sparsegpt.ts";
+import { structuredMethods } from "./structured.ts";
 import { synflow } from "./synflow.ts";
 import { wanda } from "./wanda.ts";
 
@@ -27,6 +28,7 @@ export const methods: readonly Method[] = [
   synflow,
   wanda,
   sparsegpt,
+  ...structuredMethods,
 ];
 
 /** The method of that name; E_INPUT for any other. */

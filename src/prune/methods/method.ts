@@ -81,6 +81,11 @@ export interface MethodFacts {
     /** Times that evidence is gathered anew on the way to the sparsity. */
     readonly rounds?: number;
   };
+  /**
+   * Do scores of filters compare from layer to layer as they are? Otherwise a ranking over the whole net divides the scores of each
+   * layer by their mean.
+   */
+  readonly comparable?: boolean;
 }
 
 /**
@@ -91,6 +96,8 @@ export interface Method extends MethodFacts {
   readonly needs: readonly EvidenceKind[];
   /** One finite number per unit of the layer (numbered as in `forEachElement`), higher means keep. */
   score(context: ScoreContext): Float64Array;
+  /** Why it can say nothing of this layer's filters; then they go or stay with those that they are coupled to. */
+  refuses?(context: Pick<ScoreContext, "graph" | "types" | "layer">): string | undefined;
   /**
    * Only for methods whose removals change the weights that stay, and with them the next choice (Optimal Brain Surgeon and its
    * kin): chooses exactly as many units as asked and returns the new weights. Takes the place of `score` where it is there.
