@@ -2,6 +2,7 @@ import type { EvidenceKind } from "../prune/evidence.ts";
 import type { Collector } from "./collector.ts";
 import { curvature, jacobian } from "./curvature.ts";
 import { featureRanks, zeroShares } from "./features.ts";
+import { gateGradients, gateRelevance } from "./gates.ts";
 import { gradients } from "./gradients.ts";
 import { hessianGradients } from "./hessian-gradients.ts";
 import { inputMeans, inputMoments, inputNorms } from "./inputs.ts";
@@ -19,6 +20,8 @@ export const collectors: readonly Collector[] = [
   inputMoments,
   featureRanks,
   zeroShares,
+  gateGradients,
+  gateRelevance,
 ];
 
 export const findCollector = (kind: EvidenceKind): Collector | undefined =>

@@ -2,7 +2,7 @@ import { InputError } from "../errors.ts";
 import { gradientGraph } from "../graph/gradient.ts";
 import { type Graph, type GraphValue, makeGraph, type Node } from "../graph/graph.ts";
 import { inferTypes } from "../graph/infer.ts";
-import { type HostTensor, scalar } from "../tensor/host-tensor.ts";
+import { type HostTensor, scalar, tensor } from "../tensor/host-tensor.ts";
 import { showShape } from "../tensor/shape.ts";
 import { trainableNet, underMasks } from "../train/net.ts";
 
@@ -27,6 +27,8 @@ export interface LossOptions {
   readonly norms: "batch" | "running";
   /** Logits are divided by it before the loss; 1 unless said. */
   readonly temperature?: number;
+  /** What is meant over the batch: the cross-entropy, unless said, or the sum over classes of |target - probability|. */
+  readonly error?: "cross-entropy" | "linear";
 }
 
 const targets = "evidence/targets";
@@ -58,7 +60,12 @@ export function lossGraph(graph: Graph, options: LossOptions): LossGraph {
     logits = "evidence/logits";
   }
   add("Softmax", [logits], ["evidence/probabilities"], 1);
-  add("SoftmaxCrossEntropy", [logits, targets], ["evidence/losses", "evidence/slope"]);
+  if (options.error === "linear") {
+    constants.set("evidence/classes", tensor([1], [1], "i64"));
+    add("Sub", ["evidence/probabilities", targets], ["evidence/misses"]);
+    add("Abs", ["evidence/misses"], ["evidence/errors"]);
+    add("ReduceSum", ["evidence/errors", "evidence/classes"], ["evidence/losses"]);
+  } else add("SoftmaxCrossEntropy", [logits, targets], ["evidence/losses", "evidence/slope"]);
   nodes.push({
     name: "evidence/loss",
     op: "ReduceMean",

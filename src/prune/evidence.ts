@@ -25,6 +25,10 @@ export const evidenceKinds = {
   featureRanks:
     "by weight, [filters]: mean over images of the rank of the map that a filter makes behind the nonlinearity, over the largest possible",
   zeroShares: "by weight, [filters]: share of zeros in the maps that a filter makes, behind the nonlinearity",
+  gateGradients:
+    "by weight, [batches, filters]: derivatives of each batch's mean cross-entropy by a gate on every filter's output",
+  gateRelevance:
+    "by weight, [filters]: minus the derivative of the mean absolute error by a gate on every filter's output",
 } as const;
 
 export type EvidenceKind = keyof typeof evidenceKinds;

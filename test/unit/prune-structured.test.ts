@@ -145,6 +145,33 @@ test("apoz removes what is mostly zero", async () => {
   assert.is(await left(chain(four), { method: "apoz", scope: "global", sparsity: 3 / 7, evidence }), "023 1");
 });
 
+test("taylor squares the gate's derivative batch by batch and compares over the whole net", async () => {
+  const rows = (...list: number[][]): number[] => list.flat();
+  const values = {
+    // Means of squares: 0.5 (1 and -1 do not cancel), 0.04, 0.25, 0.01.
+    "conv0.weight": rows([1, 0.2, 0.5, 0.1], [0, -0.2, 0.5, -0.1]),
+    "conv1.weight": rows([0.3, 0, 2], [0.3, 0.1, 0]),
+    "fc.weight": rows([1, 1, 1], [1, 1, 1]),
+  };
+  const evidence: Evidence = {
+    gateGradients: new Map(
+      Object.entries(values).map(([name, v]) => [name, tensor([...v], [2, v.length / 2], "f64")]),
+    ),
+  };
+  // conv1: 0.09, 0.005, 2. The four smallest of seven: 0.005, 0.01, 0.04, 0.09.
+  assert.is(await left(chain(four), { method: "taylor", sparsity: 4 / 7, evidence }), "02 2");
+  assert.is(await left(chain(four), { method: "taylor", scope: "layer", sparsity: 0.5, evidence }), "02 2");
+});
+
+test("skeletonization removes first what adds to the error", async () => {
+  const evidence = evidenceOf("gateRelevance", {
+    "conv0.weight": [0.2, -3, 0.1, 0.4],
+    "conv1.weight": [-0.1, 0.3, 5],
+    "fc.weight": [0, 0, 0],
+  });
+  assert.is(await left(chain(four), { method: "skeletonization", sparsity: 3 / 7, evidence }), "03 12");
+});
+
 test("filters that share channels are judged by the mean of their scores", async () => {
   const graph = withWeights(residualNet(), new Map([["bn0.bias", tensor([0, 1, 2, 3], [4])]]));
   const evidence = evidenceOf("featureRanks", {

@@ -2,7 +2,9 @@ import { apoz } from "./apoz.ts";
 import { fpgm } from "./fpgm.ts";
 import { hrank } from "./hrank.ts";
 import type { Method } from "./method.ts";
+import { skeletonization } from "./skeletonization.ts";
 import { slimming } from "./slimming.ts";
+import { taylor } from "./taylor.ts";
 
-/** Methods that score whole filters only. */
-export const structuredMethods: readonly Method[] = [fpgm, slimming, hrank, apoz];
+/** Methods that score whole filters only, oldest first. */
+export const structuredMethods: readonly Method[] = [skeletonization, apoz, slimming, fpgm, taylor, hrank];
