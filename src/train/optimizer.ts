@@ -20,6 +20,8 @@ export interface OptimizerOptions {
   readonly l1?: number;
   /** Group-lasso penalty on the filters of the same weights (Wen et al. 2016): the sum of their L2 norms. 0 unless said. */
   readonly groupLasso?: number;
+  /** L1 penalty on the scales of BatchNormalization (Liu et al. 2017, Network Slimming); 0 unless said. */
+  readonly l1Scales?: number;
   /** The gradients' norm, all weights together, is cut down to this (Pascanu et al. 2013); no limit unless said. */
   readonly clipNorm?: number;
 }
@@ -41,6 +43,7 @@ export function optimizerOf(options: OptimizerOptions = {}): Optimizer {
     weightDecay: given.weightDecay ?? 0,
     l1: given.l1 ?? 0,
     groupLasso: given.groupLasso ?? 0,
+    l1Scales: given.l1Scales ?? 0,
     ...(clipNorm !== undefined && { clipNorm }),
   };
   const between = (name: "momentum" | "beta2"): void => {
@@ -49,7 +52,7 @@ export function optimizerOf(options: OptimizerOptions = {}): Optimizer {
   };
   between("momentum");
   between("beta2");
-  for (const name of ["weightDecay", "l1", "groupLasso"] as const) {
+  for (const name of ["weightDecay", "l1", "groupLasso", "l1Scales"] as const) {
     if (!(filled[name] >= 0 && Number.isFinite(filled[name])))
       throw new InputError(`${name} is ${filled[name]}; a number from 0 is needed.`);
   }

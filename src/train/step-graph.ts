@@ -149,6 +149,7 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
   variables.push(...tracking.sums);
   const gated = options.masks === "gate" ? throughMasks(backward, found, masks) : found;
   const scale = clipping(backward, [...gated.values()], optimizer);
+  const scales = optimizer.l1Scales > 0 ? normScales(graph) : new Set<string>();
   for (const [name, gradient] of gated) {
     const weight = graph.weights.get(name)!;
     const moments = momentsOf(optimizer).map((moment) => momentName(name, moment));
@@ -158,9 +159,15 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
     const lasso = penalise && optimizer.groupLasso > 0;
     const growing = options.penalties?.includes(name) ?? false;
     // Penalties are not clipped, so that one which is a gradient of its own joins the clipped gradient.
-    const separate = lasso || growing;
+    const slimming = scales.has(name);
+    const separate = lasso || growing || slimming;
     let g = separate && scale ? backward.node("Mul", [gradient, scale])[0]! : gradient;
     if (lasso) g = withGroupLasso(backward, graph, name, g, optimizer);
+    if (slimming) {
+      const [sign] = backward.node("Sign", [name]);
+      const [pull] = backward.node("Mul", [sign!, backward.constant(scalar(optimizer.l1Scales))]);
+      [g] = backward.node("Add", [g, pull!]) as [string];
+    }
     if (growing) {
       backward.weights.set(penaltyName(name), zeros(weight.shape));
       variables.push(penaltyName(name));
@@ -192,6 +199,10 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
     classes,
   };
 }
+
+/** Names of the scales of every BatchNormalization. */
+const normScales = (graph: Graph): Set<string> =>
+  new Set(graph.nodes.flatMap((node) => (node.op === "BatchNormalization" ? node.inputs.slice(1, 2) : [])));
 
 interface Tracking {
   /** The variables that hold the sums. */

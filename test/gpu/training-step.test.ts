@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { type Graph, makeGraph } from "../../src/graph/graph.ts";
+import { type Graph, makeGraph, withWeights } from "../../src/graph/graph.ts";
 import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
 import { momentsOf } from "../../src/train/optimizer.ts";
 import { maskName, metrics, momentName } from "../../src/train/step-graph.ts";
@@ -109,6 +109,7 @@ const cases: readonly (readonly [string, Graph, Omit<TrainerOptions, "batch">])[
     { masks: "soft", optimizer: { kind: "adamw", epsilon: 1e-3, weightDecay: 0.2, groupLasso: 0.02 } },
   ],
   ["tied weight, flat images", tiedNet(6), { optimizer: { nesterov: true, groupLasso: 0.05, l1: 0.01 } }],
+  ["penalised scales, clipped", residual, { optimizer: { l1Scales: 0.3, groupLasso: 0.05, clipNorm } }],
   ["teacher", residual, { teacher, optimizer: { weightDecay: 0.01 } }],
   [
     "teacher alone, soft masks, clipped",
@@ -170,6 +171,28 @@ gpuTest(test, "held weights and moments are exactly zero after fifty steps, what
         }
       }
       trainer.dispose();
+    }
+  }
+});
+
+gpuTest(test, "the penalty on scales adds rate · λ · sign to them and to nothing else", async (gpu) => {
+  const signs = floats(residual.weights.get("norm1.scale")).map((v, i) => (i % 2 === 0 ? v : -v));
+  const signed = withWeights(residual, new Map([["norm1.scale", tensor(signs, [6])]]));
+  const after = async (l1Scales: number): Promise<Map<string, HostTensor>> => {
+    const trainer = await makeTrainer(gpu, signed, { batch, optimizer: { momentum: 0, l1Scales } });
+    await steps(trainer, 0, 1);
+    const values = await trainer.values();
+    trainer.dispose();
+    return values;
+  };
+  const [plain, penalised] = [await after(0), await after(0.25)];
+  for (const [name, t] of plain) {
+    const before = signed.weights.get(name)!;
+    const scale = /^norm\d\.scale$/.test(name);
+    for (let i = 0; i < t.data.length; i++) {
+      const pull = scale ? rates[0]! * 0.25 * Math.sign(Number(before.data[i])) : 0;
+      const moved = floats(t)[i]! - floats(penalised.get(name))[i]!;
+      assert.ok(Math.abs(moved - pull) < 1e-6, `${name}[${i}] is ${moved} lower, not ${pull}`);
     }
   }
 });

@@ -369,6 +369,7 @@ test("optimizerOf fills in the defaults and refuses what cannot converge", async
     weightDecay: 0,
     l1: 0,
     groupLasso: 0,
+    l1Scales: 0,
   };
   assert.equal(optimizerOf(), filled);
   assert.equal(optimizerOf({ clipNorm: 2 }), { ...filled, clipNorm: 2 });
@@ -383,6 +384,7 @@ test("optimizerOf fills in the defaults and refuses what cannot converge", async
     [{ weightDecay: -1 }, /weightDecay/],
     [{ l1: Number.POSITIVE_INFINITY }, /l1/],
     [{ groupLasso: -1 }, /groupLasso/],
+    [{ l1Scales: -1 }, /l1Scales/],
     [{ clipNorm: 0 }, /clipNorm/],
     [{ kind: "adam", nesterov: true }, /nesterov/],
   ];
