@@ -51,15 +51,18 @@ export type Evidence = Readonly<Partial<Record<EvidenceKind, ReadonlyMap<string,
   readonly source?: EvidenceSource;
 };
 
-/** Throws E_INPUT when evidence that a method needs is missing. */
+/** Throws E_INPUT when evidence that a method, or the recovery asked for with it, needs is missing. */
 export function checkEvidence(
   method: { readonly name: string; readonly needs: readonly EvidenceKind[] },
+  needs: readonly EvidenceKind[],
   evidence: Evidence,
 ): void {
-  const missing = method.needs.filter((kind) => evidence[kind] === undefined);
+  const missing = needs.filter((kind) => evidence[kind] === undefined);
   if (missing.length === 0) return;
+  const own = needs.every((kind) => method.needs.includes(kind));
+  const what = own ? `"${method.name}"` : `["${needs.join('", "')}"]`;
   throw new InputError(
-    `method ${method.name} needs evidence of the kind ${missing.join(" and ")}. Gather it with collectEvidence(gpu, graph, data, "${method.name}") and pass it as evidence; on the command line, give --data.`,
+    `method ${method.name} needs evidence of the kind ${missing.join(" and ")}${own ? "" : " to recover"}. Gather it with collectEvidence(gpu, graph, data, ${what}) and pass it as evidence; on the command line, give --data.`,
   );
 }
 

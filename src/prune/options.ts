@@ -42,8 +42,11 @@ export interface PruneOptions {
   readonly rounding?: FilterRounding;
   /** Filters: only mask, do not remove (default false). */
   readonly keepShape?: boolean;
-  /** Elements, blocks, N:M: what stays makes up for what went, "bias" or "least-squares" (see `recover`); none unless said. */
-  readonly recover?: Recovery;
+  /**
+   * What stays makes up for what went: "bias" or "least-squares" (see `recover` and, for filters, `recovered`). Default: the
+   * method's, else "none".
+   */
+  readonly recover?: Recovery | "none";
   /** What method and recovery need to know beyond the weights. */
   readonly evidence?: Evidence;
   /** A representative shape for inputs with unknown dimensions other than the first. */
@@ -94,15 +97,16 @@ export function fillOptions(options: PruneOptions): RecordedOptions {
   }
   const sparsity = sparsityOf(options.sparsity, granularity);
   const { scope, allocation } = spreadOf(options, method, granularity);
-  if (filter && options.recover !== undefined) {
-    throw new PruneError(
-      "recover is for single weights, blocks and N:M. Leave it out for granularity filter.",
-    );
-  }
   const keepShape: unknown = options.keepShape ?? false;
   if (typeof keepShape !== "boolean") {
     throw new InputError(`keepShape is ${String(keepShape)}; it is true or false.`);
   }
+  const recover = oneOf(
+    options.recover,
+    [...recoveries, "none"],
+    (filter && method.defaults?.recover) || "none",
+    "recover",
+  );
   const skip: unknown = options.skip ?? [];
   if (!Array.isArray(skip) || !skip.every((s) => typeof s === "string")) {
     throw new InputError("skip is a list of layer names.");
@@ -119,7 +123,7 @@ export function fillOptions(options: PruneOptions): RecordedOptions {
     roundTo: wholeNumber(options.roundTo ?? 1, "roundTo", 1, 1 << 20),
     rounding: oneOf(options.rounding, ["kept", "removed"], "kept", "rounding"),
     keepShape,
-    ...(options.recover !== undefined && { recover: oneOf(options.recover, recoveries, "bias", "recover") }),
+    ...(recover !== "none" && { recover }),
     ...(options.inputShapes && {
       inputShapes: Object.entries(options.inputShapes).map(([input, shape]) => ({
         input,

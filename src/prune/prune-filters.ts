@@ -1,17 +1,21 @@
 import { PruneError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type ChannelGroups, channelGroups, withFrozen } from "./channel-groups.ts";
+import { channelReaders } from "./channel-readers.ts";
 import { chooseFilters } from "./choose-filters.ts";
 import type { GraphTypes } from "./context.ts";
 import type { Evidence } from "./evidence.ts";
 import { classScores, type FilterLayer, filterLayers, skippedClasses, zeroRows } from "./filter-layers.ts";
 import type { PrunableLayer } from "./layers.ts";
 import { inexactClasses, maskFilters } from "./mask-filters.ts";
-import type { Method } from "./methods/method.ts";
+import type { LayerChannels, Method } from "./methods/method.ts";
 import { shareOf } from "./options.ts";
 import type { LayerResult, RecordedOptions } from "./record.ts";
+import { recovered } from "./recover-filters.ts";
 import { scoreLayer } from "./score.ts";
 import { applyStructure, emptyStructure, type Structure, structureOf } from "./structure.ts";
+
+const filter = { kind: "filter" } as const;
 
 /** Whole filters with everything coupled to them: physically removed, or only masked with `keepShape`. */
 export function pruneFilters(
@@ -39,13 +43,22 @@ export function pruneFilters(
   }
   const candidates = new Set(filters.flatMap(({ classes }) => classes.filter((c) => !held.frozen.has(c))));
   const inexact = inexactClasses(graph, types, held, candidates);
-  const refusals = filters.map(({ layer }) => method.refuses?.({ graph, types, layer }));
+  const readers = channelReaders(traced, layers);
+  const channels = new Map(
+    filters.map(({ layer, classes }): [PrunableLayer, LayerChannels] => {
+      const own = new Set(classes);
+      return [layer, { classes, readers: readers.filter((r) => r.classes.some((c) => own.has(c))) }];
+    }),
+  );
+  const refusals = filters.map(({ layer }) =>
+    method.refuses?.({ graph, types, layer, channels: channels.get(layer)! }),
+  );
   const scored = filters.filter((_, i) => refusals[i] === undefined);
   const unscored = unscoredClasses(filters, refusals, candidates);
   const groups = withFrozen(withFrozen(held, unscored), inexact);
   if ([...candidates].every((c) => groups.frozen.has(c))) refuse(groups, filters.length);
   const raw = scored.map(({ layer }) => {
-    const scores = scoreLayer(graph, types, layer, method, { kind: "filter" }, options, evidence);
+    const scores = scoreLayer(graph, types, layer, method, filter, options, evidence, channels.get(layer));
     if (!scores.some(Number.isNaN)) return scores;
     throw new PruneError(
       `a filter of layer "${layer.name}" scores NaN; its weights or evidence contain NaN. Repair the model, or skip the layer.`,
@@ -62,15 +75,21 @@ export function pruneFilters(
     roundTo: options.roundTo,
   });
   const structure = options.keepShape ? emptyStructure : structureOf(groups, removed);
+  const whole = recovered(graph, types, traced, layers, removed, options.recover, evidence);
   const byWeight = new Map(filters.map((f) => [f.layer.weight, f.classes]));
   return {
-    graph: options.keepShape ? maskFilters(graph, groups, removed) : applyStructure(graph, structure),
+    graph: options.keepShape
+      ? maskFilters(whole.graph, groups, removed)
+      : applyStructure(whole.graph, structure),
     structure,
     layers: layers.map(({ name, weight, rows }) => {
       const gone = (byWeight.get(weight) ?? []).filter((c) => removed.has(c)).length;
       return { layer: name, weight, units: rows, removed: gone };
     }),
-    notes: [...new Set([...inexact.values(), ...unscored.values()])].map((reason) => `kept whole: ${reason}`),
+    notes: [
+      ...[...new Set([...inexact.values(), ...unscored.values()])].map((reason) => `kept whole: ${reason}`),
+      ...whole.notes,
+    ],
   };
 }
 

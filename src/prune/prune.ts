@@ -1,7 +1,7 @@
 import { PruneError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { checkEvidence, type Evidence, type EvidenceKind } from "./evidence.ts";
-import { parseGranularity } from "./granularity.ts";
+import { type Granularity, parseGranularity } from "./granularity.ts";
 import { graphHash } from "./hash.ts";
 import { type PrunableLayer, prunableLayers } from "./layers.ts";
 import { findMethod } from "./methods/index.ts";
@@ -11,6 +11,7 @@ import { pruneFilters } from "./prune-filters.ts";
 import { pruneUnits } from "./prune-units.ts";
 import { type PruneRecord, type PruneStep, withStep } from "./record.ts";
 import { type Recovery, recover, recoveryNeeds } from "./recover.ts";
+import { filterRecoveryNeeds } from "./recover-filters.ts";
 import { emptyStructure } from "./structure.ts";
 import { staticTypes } from "./types.ts";
 
@@ -35,8 +36,8 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
   const method = findMethod(filled.method);
   const granularity = parseGranularity(filled.granularity);
   const evidence = options.evidence ?? {};
-  const needs = neededEvidence(method, filled.recover);
-  checkEvidence({ name: method.name, needs }, evidence);
+  const needs = neededEvidence(method, granularity.kind, filled.recover);
+  checkEvidence(method, needs, evidence);
   const types = staticTypes(graph, options.inputShapes);
   const layers = prunableLayers(graph, types);
   if (layers.length === 0) {
@@ -70,9 +71,17 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
 }
 
 /** The kinds of evidence that a method and a recovery look at, each once. */
-export const neededEvidence = (method: Method, recovery: Recovery | undefined): EvidenceKind[] => [
-  ...new Set([...method.needs, ...(recovery ? recoveryNeeds[recovery] : [])]),
-];
+export function neededEvidence(
+  method: Method,
+  granularity: Granularity["kind"],
+  recovery: Recovery | "none" | undefined,
+): EvidenceKind[] {
+  const usual = granularity === "filter" ? method.defaults?.recover : undefined;
+  const kind = recovery ?? usual ?? "none";
+  if (kind === "none") return [...method.needs];
+  const needs = granularity === "filter" ? filterRecoveryNeeds[kind] : recoveryNeeds[kind];
+  return [...new Set([...method.needs, ...needs])];
+}
 
 function repaired<T extends { readonly graph: Graph }>(
   before: Graph,

@@ -61,7 +61,9 @@ const shapesOf = (shapes: Shapes): Record<string, readonly number[]> | undefined
 };
 
 function optionsOf(options: RecordedOptions): PruneOptions {
-  const { sparsity, roundTo, rounding, keepShape, inputShapes, scope, allocation, ...rest } = options;
+  const { sparsity, roundTo, rounding, keepShape, inputShapes, scope, allocation, ...given } = options;
+  // What a method does by itself unless told, the record says.
+  const rest = { ...given, recover: given.recover ?? ("none" as const) };
   if (fixedSparsity(parseGranularity(options.granularity)) !== undefined) {
     return { ...rest, inputShapes: shapesOf(inputShapes) };
   }

@@ -4,7 +4,7 @@ import type { GraphTypes } from "./context.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Granularity } from "./granularity.ts";
 import type { PrunableLayer } from "./layers.ts";
-import type { Method } from "./methods/method.ts";
+import type { LayerChannels, Method } from "./methods/method.ts";
 import type { RecordedOptions } from "./record.ts";
 
 /** One score per unit of the layer, higher is kept. */
@@ -16,6 +16,7 @@ export function scoreLayer(
   granularity: Granularity,
   options: RecordedOptions,
   evidence: Evidence,
+  channels?: LayerChannels,
 ): Float64Array {
   return method.score({
     graph,
@@ -26,6 +27,7 @@ export function scoreLayer(
     norm: options.norm,
     random: seeded(layerSeed(options.seed, layer.weight)),
     evidence,
+    ...(channels && { channels }),
   });
 }
 

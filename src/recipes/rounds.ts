@@ -60,7 +60,8 @@ export async function pruneInRounds(
   for (let k = 1; k <= rounds; k++) {
     const sparsity = sparsityAt(asked.sparsity, k, rounds, spacing);
     const from = current?.graph ?? graph;
-    const evidence = await collectEvidence(gpu, from, data, neededEvidence(method, asked.recover), {
+    const needs = neededEvidence(method, granularity.kind, asked.recover);
+    const evidence = await collectEvidence(gpu, from, data, needs, {
       ...(method.defaults?.images !== undefined && { images: method.defaults.images }),
       ...(typeof sparsity === "number" && { sparsity }),
       ...(asked.skip && { skip: asked.skip }),

@@ -90,7 +90,8 @@ test("karnin removes the lowest sensitivity, those below zero first", async () =
 });
 
 test("methods refuse missing, short and broken evidence by name", async () => {
-  for (const method of methods.filter((m) => m.needs.length > 0)) {
+  // Methods that look at the layers behind have a test of their own.
+  for (const method of methods.filter((m) => m.needs.length > 0 && !m.defaults?.recover)) {
     const run = (evidence?: Evidence): Promise<unknown> =>
       prune(net(), { method: method.name, sparsity: 0.5, evidence });
     const [kind] = method.needs;

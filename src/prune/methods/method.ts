@@ -1,10 +1,12 @@
 import type { Graph } from "../../graph/graph.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 import type { Random } from "../../tensor/random.ts";
+import type { ChannelReader } from "../channel-readers.ts";
 import type { GraphTypes } from "../context.ts";
 import type { Evidence, EvidenceKind } from "../evidence.ts";
 import type { Granularity } from "../granularity.ts";
 import type { PrunableLayer } from "../layers.ts";
+import type { Recovery } from "../recover.ts";
 
 /** Which norm turns the weights of a unit into its score: sum of magnitudes or root of the sum of squares. */
 export type Norm = "l1" | "l2";
@@ -23,6 +25,16 @@ export interface ScoreContext {
   /** A stream of this layer's own: other layers, skipped or not, do not shift it. */
   readonly random: Random;
   readonly evidence: Evidence;
+  /** For the granularity filter only. */
+  readonly channels?: LayerChannels;
+}
+
+/** The channels that a layer's filters make. */
+export interface LayerChannels {
+  /** Class of each filter. */
+  readonly classes: readonly number[];
+  /** The layers that read any of these classes. */
+  readonly readers: readonly ChannelReader[];
 }
 
 /** A layer on the way through `solve`. */
@@ -80,6 +92,8 @@ export interface MethodFacts {
     readonly images?: number;
     /** Times that evidence is gathered anew on the way to the sparsity. */
     readonly rounds?: number;
+    /** What makes up for removed filters in the layers that read them. */
+    readonly recover?: Recovery;
   };
   /**
    * Do scores of filters compare from layer to layer as they are? Otherwise a ranking over the whole net divides the scores of each
@@ -97,7 +111,7 @@ export interface Method extends MethodFacts {
   /** One finite number per unit of the layer (numbered as in `forEachElement`), higher means keep. */
   score(context: ScoreContext): Float64Array;
   /** Why it can say nothing of this layer's filters; then they go or stay with those that they are coupled to. */
-  refuses?(context: Pick<ScoreContext, "graph" | "types" | "layer">): string | undefined;
+  refuses?(context: Pick<ScoreContext, "graph" | "types" | "layer" | "channels">): string | undefined;
   /**
    * Only for methods whose removals change the weights that stay, and with them the next choice (Optimal Brain Surgeon and its
    * kin): chooses exactly as many units as asked and returns the new weights. Takes the place of `score` where it is there.

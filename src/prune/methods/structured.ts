@@ -1,10 +1,21 @@
 import { apoz } from "./apoz.ts";
+import { channelLasso } from "./channel-lasso.ts";
 import { fpgm } from "./fpgm.ts";
 import { hrank } from "./hrank.ts";
 import type { Method } from "./method.ts";
 import { skeletonization } from "./skeletonization.ts";
 import { slimming } from "./slimming.ts";
 import { taylor } from "./taylor.ts";
+import { thinet } from "./thinet.ts";
 
 /** Methods that score whole filters only, oldest first. */
-export const structuredMethods: readonly Method[] = [skeletonization, apoz, slimming, fpgm, taylor, hrank];
+export const structuredMethods: readonly Method[] = [
+  skeletonization,
+  apoz,
+  slimming,
+  thinet,
+  channelLasso,
+  fpgm,
+  taylor,
+  hrank,
+];
