@@ -2,7 +2,7 @@ import type { Graph } from "../graph/graph.ts";
 import { allocate, type HostArray } from "../tensor/dtype.ts";
 import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
 import { sizeOf } from "../tensor/shape.ts";
-import type { ChannelGroups } from "./channel-groups.ts";
+import type { ChannelGroups, Slice } from "./channel-groups.ts";
 import { channelConstants } from "./constants.ts";
 import type { GraphTypes } from "./context.ts";
 
@@ -18,6 +18,15 @@ const silenced: Readonly<Record<string, readonly number[]>> = {
   Mul: [0, 1],
 };
 
+const isQuieted = ({ node, input, role }: Slice): boolean =>
+  role === "out" ||
+  (role === "param" && Object.hasOwn(silenced, node.op) && silenced[node.op]!.includes(input));
+
+/** Names of the weights that silencing channels changes: filters, biases, scales and shifts. */
+export const silencedWeights = (groups: ChannelGroups): string[] => [
+  ...new Set(groups.slices.filter(isQuieted).map((s) => s.weight)),
+];
+
 /**
  * The graph with whole classes silenced but kept in shape: their filters, biases and BatchNormalization scales and shifts
  * become zero, and masks hold them there.
@@ -26,11 +35,9 @@ export function maskFilters(graph: Graph, groups: ChannelGroups, removed: Readon
   const weights = new Map(graph.weights);
   const masks = new Map(graph.masks);
   const own = new Set<string>();
-  for (const { node, input, weight, axis, role, classes } of groups.slices) {
-    const quiet =
-      role === "out" ||
-      (role === "param" && Object.hasOwn(silenced, node.op) && silenced[node.op]!.includes(input));
-    if (!quiet || !classes.some((c) => removed.has(c))) continue;
+  for (const slice of groups.slices) {
+    const { weight, axis, classes } = slice;
+    if (!isQuieted(slice) || !classes.some((c) => removed.has(c))) continue;
     if (!own.has(weight)) {
       weights.set(weight, copyOf(weights.get(weight)!));
       masks.set(weight, masks.has(weight) ? copyOf(masks.get(weight)!) : fullMask(weights.get(weight)!));

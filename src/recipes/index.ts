@@ -6,12 +6,16 @@ import { methods } from "../prune/methods/index.ts";
 import type { MethodFacts } from "../prune/methods/method.ts";
 import { dynamicNetworkSurgery } from "./dynamic-network-surgery.ts";
 import { gradual } from "./gradual.ts";
+import { greg } from "./greg.ts";
 import { hanRecipe } from "./han.ts";
 import { karninRecipe } from "./karnin.ts";
 import { lottery } from "./lottery.ts";
 import { movement } from "./movement.ts";
 import type { Recipe, RecipeOptions, RecipeResult } from "./recipe.ts";
 import { rigl } from "./rigl.ts";
+import { sfp } from "./sfp.ts";
+import { slimmingRecipe } from "./slimming.ts";
+import { ssl } from "./ssl.ts";
 
 /** Every method that trains, one file each. */
 export const recipes: readonly Recipe[] = [
@@ -22,6 +26,10 @@ export const recipes: readonly Recipe[] = [
   lottery,
   rigl,
   movement,
+  ssl,
+  slimmingRecipe,
+  sfp,
+  greg,
 ];
 
 /** Every method there is: those that only score, with their recipe in their place where they have one, then the others that train. */

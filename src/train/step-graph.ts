@@ -69,6 +69,9 @@ export const metrics = "train/metrics";
 export const maskName = (weight: string): string => `${weight}/mask`;
 export const trackedName = (weight: string, what: Tracked): string => `${weight}/sum-of-${what}`;
 export const penaltyName = (weight: string): string => `${weight}/penalty`;
+/** Variables that hold the factors of penalties on whole filters and on scales: a training may switch them off on its way. */
+export const factorNames = { groupLasso: "train/group-lasso", l1Scales: "train/l1-scales" } as const;
+export type PenaltyFactor = keyof typeof factorNames;
 export const momentName = (weight: string, moment: string): string => `${weight}/${moment}`;
 
 /** Nodes and constants put together by name. */
@@ -150,6 +153,11 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
   const gated = options.masks === "gate" ? throughMasks(backward, found, masks) : found;
   const scale = clipping(backward, [...gated.values()], optimizer);
   const scales = optimizer.l1Scales > 0 ? normScales(graph) : new Set<string>();
+  for (const factor of ["groupLasso", "l1Scales"] as const) {
+    if (optimizer[factor] === 0) continue;
+    backward.weights.set(factorNames[factor], tensor([optimizer[factor]], [1]));
+    variables.push(factorNames[factor]);
+  }
   for (const [name, gradient] of gated) {
     const weight = graph.weights.get(name)!;
     const moments = momentsOf(optimizer).map((moment) => momentName(name, moment));
@@ -162,10 +170,10 @@ export function buildStepGraph(graph: Graph, options: StepOptions): StepGraph {
     const slimming = scales.has(name);
     const separate = lasso || growing || slimming;
     let g = separate && scale ? backward.node("Mul", [gradient, scale])[0]! : gradient;
-    if (lasso) g = withGroupLasso(backward, graph, name, g, optimizer);
+    if (lasso) g = withGroupLasso(backward, graph, name, g);
     if (slimming) {
       const [sign] = backward.node("Sign", [name]);
-      const [pull] = backward.node("Mul", [sign!, backward.constant(scalar(optimizer.l1Scales))]);
+      const [pull] = backward.node("Mul", [sign!, factorNames.l1Scales]);
       [g] = backward.node("Add", [g, pull!]) as [string];
     }
     if (growing) {
@@ -339,13 +347,7 @@ function clipping(d: Draft, gradients: readonly string[], { clipNorm }: Optimize
 }
 
 /** gradient + lambda · w / norm of its filter: that of lambda · the sum of the filters' norms. */
-function withGroupLasso(
-  d: Draft,
-  graph: Graph,
-  name: string,
-  gradient: string,
-  { groupLasso }: Optimizer,
-): string {
+function withGroupLasso(d: Draft, graph: Graph, name: string, gradient: string): string {
   const outAxis = outputAxis(graph, name);
   const rank = graph.weights.get(name)!.shape.length;
   const others = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== outAxis);
@@ -353,7 +355,7 @@ function withGroupLasso(
   const [norm] = d.node("ReduceL2", [name, axes], { keepdims: 1 });
   const [floored] = d.node("Max", [norm!, d.constant(scalar(1e-12))]);
   const [direction] = d.node("Div", [name, floored!]);
-  const [slope] = d.node("Mul", [direction!, d.constant(scalar(groupLasso))]);
+  const [slope] = d.node("Mul", [direction!, factorNames.groupLasso]);
   return d.node("Add", [gradient, slope!])[0]!;
 }
 

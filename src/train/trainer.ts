@@ -11,10 +11,12 @@ import { stepInput, underMask, withTrained } from "./net.ts";
 import { hyperAt, type Optimizer, type OptimizerOptions, optimizerOf } from "./optimizer.ts";
 import {
   buildStepGraph,
+  factorNames,
   hyperInput,
   type MaskMode,
   maskName,
   metrics,
+  type PenaltyFactor,
   penaltyName,
   type StepGraph,
   type Teacher,
@@ -87,6 +89,10 @@ export interface Trainer {
   tracked(weight: string, what: Tracked, options?: { readonly reset?: boolean }): Promise<HostTensor>;
   /** Factors, f32 of the weight's shape, that pull each element to zero; needs `penalties`. */
   setPenalty(weight: string, factors: HostTensor): void;
+  /** The factors that `setPenalty` has set last, as they are now. */
+  penalty(weight: string): Promise<HostTensor>;
+  /** Replaces the factor of a penalty that the optimizer was given above 0, from the next step on. */
+  setFactor(factor: PenaltyFactor, value: number): void;
   /** Everything on the device, by name: what `restore` needs to go on as if nothing had happened. */
   snapshot(): Promise<Snapshot>;
   restore(snapshot: Snapshot): void;
@@ -208,6 +214,8 @@ function trainerOf(
       return sum;
     },
     setPenalty: (weight, factors) => session.write(penaltyName(weight), factors),
+    penalty: (weight) => session.read(penaltyName(weight)),
+    setFactor: (factor, value) => session.write(factorNames[factor], tensor([value], [1])),
     async snapshot() {
       return { steps, counted, state: await read(step.variables) };
     },
