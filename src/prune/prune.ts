@@ -1,7 +1,7 @@
 import { PruneError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { checkEvidence, type Evidence, type EvidenceKind } from "./evidence.ts";
-import { type Granularity, parseGranularity } from "./granularity.ts";
+import { parseGranularity } from "./granularity.ts";
 import { graphHash } from "./hash.ts";
 import { type PrunableLayer, prunableLayers } from "./layers.ts";
 import { findMethod } from "./methods/index.ts";
@@ -36,7 +36,7 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
   const method = findMethod(filled.method);
   const granularity = parseGranularity(filled.granularity);
   const evidence = options.evidence ?? {};
-  const needs = neededEvidence(method, granularity.kind, filled.recover);
+  const needs = neededEvidence(method, filled.recover, filled.granularity);
   checkEvidence(method, needs, evidence);
   const types = staticTypes(graph, options.inputShapes);
   const layers = prunableLayers(graph, types);
@@ -70,17 +70,16 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
   return withStep(result.graph, step);
 }
 
-/** The kinds of evidence that a method and a recovery look at, each once. */
+/** The kinds of evidence that a method and a recovery look at, each once; of the method's own granularity unless said. */
 export function neededEvidence(
   method: Method,
-  granularity: Granularity["kind"],
   recovery: Recovery | "none" | undefined,
+  granularity = method.defaults?.granularity,
 ): EvidenceKind[] {
-  const usual = granularity === "filter" ? method.defaults?.recover : undefined;
-  const kind = recovery ?? usual ?? "none";
+  const filter = granularity === "filter";
+  const kind = recovery ?? (filter ? method.defaults?.recover : undefined) ?? "none";
   if (kind === "none") return [...method.needs];
-  const needs = granularity === "filter" ? filterRecoveryNeeds[kind] : recoveryNeeds[kind];
-  return [...new Set([...method.needs, ...needs])];
+  return [...new Set([...method.needs, ...(filter ? filterRecoveryNeeds : recoveryNeeds)[kind]])];
 }
 
 function repaired<T extends { readonly graph: Graph }>(

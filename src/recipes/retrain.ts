@@ -1,6 +1,7 @@
 import { PruneError } from "../errors.ts";
 import type { CollectOptions } from "../evidence/collect.ts";
 import { type Graph, withWeights } from "../graph/graph.ts";
+import { findMethod } from "../prune/methods/index.ts";
 import type { PruneOptions } from "../prune/options.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { wholeNumber } from "../tensor/shape.ts";
@@ -52,11 +53,13 @@ export async function pruneAndRetrain(
   let last: (TrainResult & { readonly record: RecipeResult["record"] }) | undefined;
   for (let k = 1; k <= rounds; k++) {
     const sparsity = sparsityAt(options.sparsity, k, rounds, plan.spacing);
+    const asked = { ...pruneOptionsOf(context), ...plan.prune, method: plan.method };
+    const granularity = asked.granularity ?? findMethod(plan.method).defaults?.granularity;
     const pruned = await pruneInRounds(gpu, graph, data, {
-      ...pruneOptionsOf(context),
-      ...plan.prune,
-      method: plan.method,
+      ...asked,
       sparsity,
+      // As within rounds without training: shares are those of the filters that there were at first.
+      ...(granularity === "filter" && k < rounds && { keepShape: true }),
       ...(rounds > 1 && { rounds: 1 }),
       ...(plan.collect && { collect: plan.collect }),
     });

@@ -60,7 +60,7 @@ export async function pruneInRounds(
   for (let k = 1; k <= rounds; k++) {
     const sparsity = sparsityAt(asked.sparsity, k, rounds, spacing);
     const from = current?.graph ?? graph;
-    const needs = neededEvidence(method, granularity.kind, asked.recover);
+    const needs = neededEvidence(method, asked.recover, asked.granularity);
     const evidence = await collectEvidence(gpu, from, data, needs, {
       ...(method.defaults?.images !== undefined && { images: method.defaults.images }),
       ...(typeof sparsity === "number" && { sparsity }),
@@ -68,7 +68,9 @@ export async function pruneInRounds(
       ...(asked.seed !== undefined && { seed: asked.seed }),
       ...collect,
     });
-    current = await prune(from, { ...asked, sparsity, evidence });
+    // Filters are only silenced before the last round: every share is one of the filters that there were at first.
+    const silence = granularity.kind === "filter" && k < rounds;
+    current = await prune(from, { ...asked, sparsity, evidence, ...(silence && { keepShape: true }) });
     onRound?.(k, rounds);
   }
   return current!;

@@ -7,6 +7,8 @@ import { type FilterTraining, filterMasking, removalStep } from "../../src/recip
 import { growingTraining, risen } from "../../src/recipes/greg.ts";
 import { recipes, runRecipe, settingsOf } from "../../src/recipes/index.ts";
 import type { RecipeContext, RecipeOptions } from "../../src/recipes/recipe.ts";
+import { pruneInRounds } from "../../src/recipes/rounds.ts";
+import { runPruning } from "../../src/recipes/run.ts";
 import { softTraining } from "../../src/recipes/sfp.ts";
 import { runReference } from "../../src/run/reference.ts";
 import { type HostTensor, toNumbers } from "../../src/tensor/host-tensor.ts";
@@ -250,6 +252,31 @@ for (const [name, factor, end] of [
     },
   );
 }
+
+gpuTest(test, "filters in rounds: every share is of the filters that there were at first", async (gpu) => {
+  const options = { method: "taylor", sparsity: 0.5, scope: "layer", spacing: "linear", rounds: 3 } as const;
+  const { graph: small, record } = await pruneInRounds(gpu, graph, data, {
+    ...options,
+    collect: { images: 32 },
+  });
+  assert.equal(widths(small), half);
+  // trunc(6 · 5/6) = 5 stay, trunc(6 · 4/6) = 4, then 3; of eight 6, 5, 4.
+  const gone = record.steps.map((s) =>
+    s.kind === "prune" ? s.layers.map((l) => l.removed).slice(0, 2) : [],
+  );
+  assert.equal(gone, [
+    [1, 2],
+    [2, 3],
+    [3, 4],
+  ]);
+  const trained = await runPruning(gpu, graph, data, {
+    ...options,
+    rounds: 2,
+    train: { ...training, epochs: 1 },
+  });
+  assert.equal(widths(trained.graph), half);
+  assert.is(trained.rounds.length, 2);
+});
 
 gpuTest(test, "penalties do what they are for before anything goes", async (gpu) => {
   // A large penalty and removal at the last step: what is left of norms and scales is smaller than without.
