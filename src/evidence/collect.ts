@@ -79,6 +79,7 @@ export async function collectEvidence(
       return chosen;
     },
     norms: options.norms ?? (untrained(graph) ? "batch" : "running"),
+    seed,
     sparsity: options.sparsity,
     rounds: options.rounds,
     ...(options.onProgress && { onProgress: options.onProgress }),

@@ -24,6 +24,8 @@ export interface CollectContext {
   calibration(): Calibration;
   /** Do BatchNormalizations take the batch's statistics or their running ones? */
   readonly norms: "batch" | "running";
+  /** For collectors that draw. */
+  readonly seed: number;
   /** For collectors that prune on the way. */
   readonly sparsity: number | undefined;
   readonly rounds: number | undefined;

@@ -6,6 +6,7 @@ import { gateGradients, gateRelevance } from "./gates.ts";
 import { gradients } from "./gradients.ts";
 import { hessianGradients } from "./hessian-gradients.ts";
 import { inputMeans, inputMoments, inputNorms } from "./inputs.ts";
+import { particles } from "./particles.ts";
 import { synapticFlow } from "./synaptic-flow.ts";
 
 /** Every collector, one per kind of evidence. */
@@ -22,6 +23,7 @@ export const collectors: readonly Collector[] = [
   zeroShares,
   gateGradients,
   gateRelevance,
+  particles,
 ];
 
 export const findCollector = (kind: EvidenceKind): Collector | undefined =>

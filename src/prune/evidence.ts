@@ -29,6 +29,8 @@ export const evidenceKinds = {
     "by weight, [batches, filters]: derivatives of each batch's mean cross-entropy by a gate on every filter's output",
   gateRelevance:
     "by weight, [filters]: minus the derivative of the mean absolute error by a gate on every filter's output",
+  particles:
+    "by weight, [filters]: 1 for those in the best pattern that a particle filter has seen, plus half the share of its last particles that keep them",
 } as const;
 
 export type EvidenceKind = keyof typeof evidenceKinds;

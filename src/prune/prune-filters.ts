@@ -6,7 +6,7 @@ import { chooseFilters } from "./choose-filters.ts";
 import type { GraphTypes } from "./context.ts";
 import type { Evidence } from "./evidence.ts";
 import { classScores, type FilterLayer, filterLayers, skippedClasses, zeroRows } from "./filter-layers.ts";
-import type { PrunableLayer } from "./layers.ts";
+import { layerMatches, type PrunableLayer } from "./layers.ts";
 import { inexactClasses, maskFilters } from "./mask-filters.ts";
 import type { LayerChannels, Method } from "./methods/method.ts";
 import { shareOf } from "./options.ts";
@@ -43,7 +43,9 @@ export function pruneFilters(
   }
   const candidates = new Set(filters.flatMap(({ classes }) => classes.filter((c) => !held.frozen.has(c))));
   const inexact = inexactClasses(graph, types, held, candidates);
-  const readers = channelReaders(traced, layers);
+  // Nothing need be known of layers that are skipped, and they are left as they are.
+  const open = layers.filter((layer) => !options.skip.some((name) => layerMatches(layer, name)));
+  const readers = channelReaders(traced, open);
   const channels = new Map(
     filters.map(({ layer, classes }): [PrunableLayer, LayerChannels] => {
       const own = new Set(classes);
@@ -53,7 +55,9 @@ export function pruneFilters(
   const refusals = filters.map(({ layer }) =>
     method.refuses?.({ graph, types, layer, channels: channels.get(layer)! }),
   );
-  const scored = filters.filter((_, i) => refusals[i] === undefined);
+  const scored = filters.filter(
+    ({ classes }, i) => refusals[i] === undefined && classes.some((c) => candidates.has(c)),
+  );
   const unscored = unscoredClasses(filters, refusals, candidates);
   const groups = withFrozen(withFrozen(held, unscored), inexact);
   if ([...candidates].every((c) => groups.frozen.has(c))) refuse(groups, filters.length);
@@ -75,7 +79,7 @@ export function pruneFilters(
     roundTo: options.roundTo,
   });
   const structure = options.keepShape ? emptyStructure : structureOf(groups, removed);
-  const whole = recovered(graph, types, traced, layers, removed, options.recover, evidence);
+  const whole = recovered(graph, types, traced, open, removed, options.recover, evidence);
   const byWeight = new Map(filters.map((f) => [f.layer.weight, f.classes]));
   return {
     graph: options.keepShape

@@ -298,6 +298,26 @@ test("methods that look at the layers behind name the one whose evidence is miss
   }
 });
 
+test("layers that are skipped are neither looked at nor fitted", async () => {
+  const graph = readers();
+  const cols = 5;
+  const identity = Array.from({ length: 25 }, (_, i) => (i % 6 === 0 ? 1 : 0));
+  const evidence: Evidence = {
+    inputMeans: new Map([["fc.weight", tensor(Array(cols).fill(0), [1, cols], "f64")]]),
+    inputMoments: new Map([["fc.weight", tensor(identity, [1, cols, cols], "f64")]]),
+  };
+  const options = { method: "thinet", sparsity: 0.4, evidence, skip: ["conv1"] } as const;
+  await fails(
+    () => prune(graph, options),
+    "E_PRUNE",
+    /no layer that is not skipped reads what "conv0" makes/,
+  );
+  const { graph: pruned } = await prune(graph, { ...options, skip: ["conv0"] });
+  // conv1 reads what conv0 makes, of which nothing goes; the classifier reads conv1.
+  assert.equal(pruned.weights.get("conv1.weight")!.shape, [3, 4, 3, 3]);
+  assert.equal(pruned.weights.get("conv0.weight"), graph.weights.get("conv0.weight"));
+});
+
 test("recovery without its evidence is refused, unless it is switched off", async () => {
   const graph = readers();
   const options = { method: "magnitude", granularity: "filter", sparsity: 0.5 } as const;

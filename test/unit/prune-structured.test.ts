@@ -172,6 +172,33 @@ test("skeletonization removes first what adds to the error", async () => {
   assert.is(await left(chain(four), { method: "skeletonization", sparsity: 3 / 7, evidence }), "03 12");
 });
 
+test("particle keeps the best pattern, and beside it what most of the last particles keep", async () => {
+  const evidence = evidenceOf("particles", {
+    "conv0.weight": [1.4, 0.3, 1.1, 0.1],
+    "conv1.weight": [0, 1.5, 1.5],
+    "fc.weight": [1, 1, 1],
+  });
+  assert.is(
+    await left(chain(four), { method: "particle", sparsity: { conv0: 0.5, conv1: 0.3 }, evidence }),
+    "02 12",
+  );
+  assert.is(
+    await left(chain(four), { method: "particle", sparsity: { conv0: 0.25, conv1: 0 }, evidence }),
+    "012 012",
+  );
+});
+
+test("nothing need be known of layers that are skipped, nor of those that keep their filters anyway", async () => {
+  const evidence = evidenceOf("featureRanks", { "conv0.weight": [0.1, 0.2, 0.3, 0.4] });
+  const { graph } = await prune(chain(four), { method: "hrank", sparsity: 0.5, skip: ["conv1"], evidence });
+  assert.equal([...(graph.weights.get("bn0.bias")!.data as Float32Array)], [2, 3]);
+  await fails(
+    () => prune(chain(four), { method: "hrank", sparsity: 0.5, evidence }),
+    "E_INPUT",
+    /"conv1\.weight"/,
+  );
+});
+
 test("filters that share channels are judged by the mean of their scores", async () => {
   const graph = withWeights(residualNet(), new Map([["bn0.bias", tensor([0, 1, 2, 3], [4])]]));
   const evidence = evidenceOf("featureRanks", {

@@ -21,7 +21,8 @@ export const channelLasso: Method = {
   reference: "He et al. 2017 (channel pruning), arXiv 1707.06168, equations 1 to 4",
   needs: ["inputMoments", "inputMeans"],
   defaults: { granularity: "filter", recover: "least-squares" },
-  refuses: ({ channels }) => (channels?.readers.length ? undefined : "no layer reads its channels"),
+  refuses: ({ layer, channels }) =>
+    channels?.readers.length ? undefined : `no layer that is not skipped reads what "${layer.name}" makes`,
   score: ({ graph, channels, evidence }) => byPath(graph, channels!.readers, channels!.classes, evidence),
 };
 

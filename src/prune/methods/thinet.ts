@@ -15,7 +15,8 @@ export const thinet: Method = {
   needs: ["inputMoments", "inputMeans"],
   defaults: { granularity: "filter", recover: "least-squares" },
   comparable: true,
-  refuses: ({ channels }) => (channels?.readers.length ? undefined : "no layer reads its channels"),
+  refuses: ({ layer, channels }) =>
+    channels?.readers.length ? undefined : `no layer that is not skipped reads what "${layer.name}" makes`,
   score: ({ graph, channels, evidence }) => byOrder(graph, channels!.readers, channels!.classes, evidence),
 };
 
