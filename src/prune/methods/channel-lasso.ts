@@ -6,7 +6,7 @@ import type { Method } from "./method.ts";
 const leastPenalty = 1e-4;
 const penalties = 200;
 /** Sweeps of coordinate descent per penalty at most, and the change of a coefficient that ends them. */
-const sweeps = 200;
+const sweeps = 30;
 const settled = 1e-9;
 
 /**
