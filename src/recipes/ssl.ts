@@ -1,4 +1,4 @@
-import { endSetting, type FilterTraining, silenced, trainFilters } from "./filter-training.ts";
+import { endSetting, type FilterTraining, trainFilters } from "./filter-training.ts";
 import type { Recipe, RecipeContext } from "./recipe.ts";
 
 /**
@@ -28,7 +28,7 @@ export function lassoTraining(context: RecipeContext): FilterTraining {
     name: "ssl",
     settings: { lambda, end },
     removeAt: end,
-    choose: (graph) => silenced(context, graph, { method: "magnitude", norm: "l2" }),
+    choice: { method: "magnitude", norm: "l2" },
     removed: (trainer) => trainer.setFactor("groupLasso", 0),
   };
 }
