@@ -47,8 +47,8 @@ export interface Contributions {
 }
 
 /**
- * What channel a adds to output r is x̂(a, r) = Σ over a's columns of w(r, column) · x(column); the Gram matrix of these over all outputs
- * follows from the weight and the second moments of x alone, so that no position has to be sampled.
+ * What channel a adds to output r is x̂(a, r) = Σ over a's columns of w(r, column) · x(column); the Gram matrix of these over all
+ * outputs follows from the weight and the second moments of x alone, so that no position has to be sampled.
  */
 export function contributions(graph: Graph, reader: ChannelReader, evidence: Evidence): Contributions {
   const { layer, classes } = reader;

@@ -2,8 +2,8 @@ import { endSetting, type FilterTraining, trainFilters } from "./filter-training
 import type { Recipe, RecipeContext } from "./recipe.ts";
 
 /**
- * Structured sparsity learning: a group lasso on the filters, λ · the sum of their L2 norms, shrinks those that do least; the smallest go,
- * and the rest trains on without the penalty.
+ * Structured sparsity learning: a group lasso on the filters, λ · the sum of their L2 norms, shrinks those that do least; the smallest
+ * go, and the rest trains on without the penalty.
  */
 export const ssl: Recipe = {
   name: "ssl",
