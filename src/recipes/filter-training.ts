@@ -105,7 +105,7 @@ export async function trainFilters(
 
 /** Everything that would stop the training half-way is found out before it begins. */
 async function check(context: RecipeContext, { name, choice }: FilterTraining): Promise<void> {
-  const { granularity = "filter", recover = "none" } = context.options;
+  const { granularity = "filter", recover = "none", rounds = 1 } = context.options;
   if (granularity !== "filter") {
     throw new PruneError(
       `${name} removes whole filters, so granularity ${granularity} is not for it. Leave it out.`,
@@ -114,6 +114,11 @@ async function check(context: RecipeContext, { name, choice }: FilterTraining): 
   if (recover !== "none") {
     throw new PruneError(
       `${name} trains what is left, so there is nothing to recover without training. Leave recover out.`,
+    );
+  }
+  if (rounds !== 1) {
+    throw new PruneError(
+      `${name} is one training, so rounds ${rounds} is not for it. Leave it out, or run it again on its result.`,
     );
   }
   await silenced(context, context.graph, choice);

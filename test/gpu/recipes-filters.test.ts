@@ -320,6 +320,7 @@ gpuTest(test, "what they cannot do is refused before anything is trained", async
   await fails(() => run({}, bare), "E_PRUNE", /no BatchNormalization/);
   await fails(() => run({ granularity: "element" }), "E_PRUNE", /whole filters/);
   await fails(() => run({ recover: "bias" }), "E_PRUNE", /Leave recover out/);
+  await fails(() => run({ rounds: 2 }), "E_PRUNE", /one training/);
   await fails(() => run({ sparsity: { nowhere: 0.5 } }), "E_INPUT", /no layer to prune/);
 });
 
