@@ -47,8 +47,8 @@ export interface Contributions {
 }
 
 /**
- * What channel a adds to output r is x̂(a, r) = Σ over a's columns of w(r, column) · x(column); the Gram matrix of these over all outputs
- * follows from the weight and the second moments of x alone, so that no position has to be sampled.
+ * What channel a adds to output r is x̂(a, r) = Σ over a's columns of w(r, column) · x(column); the Gram matrix of these over all
+ * outputs follows from the weight and the second moments of x alone, so that no position has to be sampled.
  */
 export function contributions(graph: Graph, reader: ChannelReader, evidence: Evidence): Contributions {
   const { layer, classes } = reader;
@@ -63,15 +63,19 @@ export function contributions(graph: Graph, reader: ChannelReader, evidence: Evi
   const outer = new Float64Array(cols);
   for (let g = 0; g < groups; g++) {
     for (let a = 0; a < cols; a++) {
-      // Σ over the group's rows of w(row, a) · w(row, b), for every b.
+      // Σ over the group's rows of w(row, a) · w(row, b), for every b from a on: the rest is its mirror image.
       outer.fill(0);
       for (let row = g * perGroup; row < (g + 1) * perGroup; row++) {
         const w = weight[row * cols + a]!;
         if (w === 0) continue;
-        for (let b = 0; b < cols; b++) outer[b]! += w * weight[row * cols + b]!;
+        for (let b = a; b < cols; b++) outer[b]! += w * weight[row * cols + b]!;
       }
       const at = (g * cols + a) * cols;
-      for (let b = 0; b < cols; b++) gram[place[a]! * n + place[b]!]! += outer[b]! * moments[at + b]!;
+      for (let b = a; b < cols; b++) {
+        const product = outer[b]! * moments[at + b]!;
+        gram[place[a]! * n + place[b]!]! += product;
+        if (b !== a) gram[place[b]! * n + place[a]!]! += product;
+      }
     }
   }
   return { classes: distinct, gram };

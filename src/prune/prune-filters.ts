@@ -60,7 +60,8 @@ export function pruneFilters(
   );
   const unscored = unscoredClasses(filters, refusals, candidates);
   const groups = withFrozen(withFrozen(held, unscored), inexact);
-  if ([...candidates].every((c) => groups.frozen.has(c))) refuse(groups, filters.length);
+  if ([...candidates].every((c) => groups.frozen.has(c)))
+    refuse(groups, filters.length, unscored.size > 0 ? method : undefined);
   const raw = scored.map(({ layer }) => {
     const scores = scoreLayer(graph, types, layer, method, filter, options, evidence, channels.get(layer));
     if (!scores.some(Number.isNaN)) return scores;
@@ -114,10 +115,11 @@ function unscoredClasses(
   return reasons;
 }
 
-function refuse(groups: ChannelGroups, followed: number): never {
+function refuse(groups: ChannelGroups, followed: number, silent: Method | undefined): never {
   const reasons = [...new Set(groups.frozen.values())].slice(0, 5);
   const why = followed === 0 ? "no layer's output channels can be followed" : reasons.join("; ");
-  throw new PruneError(
-    `no filter of this model can be removed: ${why}. Prune it with granularity element or block instead.`,
-  );
+  const cure = silent
+    ? `Use another method than ${silent.name}, such as magnitude.`
+    : "Prune it with granularity element or block instead.";
+  throw new PruneError(`no filter of this model can be removed: ${why}. ${cure}`);
 }

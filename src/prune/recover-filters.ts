@@ -27,9 +27,10 @@ const damping = 0.01;
  * What makes up for removed channels in the layers that read them, without labels or training. "bias": their mean contribution goes
  * into the bias. "least-squares": the weights of what stays, and the bias, are fitted to the old outputs.
  *
- * Gives new weights and biases to every layer that reads removed channels, in a graph that still has them. Means and covariances C are those of
- * the net before anything was removed: with columns S that stay and R that go, W_S becomes W_S + W_R C_RS C_SS⁻¹, and the bias takes
- * what is then missing on the average (He et al. 2017, section 3.1.1, with an intercept; damped towards the old weights).
+ * Gives new weights and biases to every layer that reads removed channels, in a graph that still has them. Means and covariances C
+ * are those of the net before anything was removed: with columns S that stay and R that go, W_S becomes W_S + W_R C_RS C_SS⁻¹, and
+ * the bias takes what is then missing on the average (He et al. 2017, section 3.1.1, with an intercept; damped towards the old
+ * weights).
  */
 export function recovered(
   graph: Graph,

@@ -1,8 +1,9 @@
+import { PruneError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { nonzeros } from "../graph/statistics.ts";
 import { channelGroups } from "../prune/channel-groups.ts";
 import { compact } from "../prune/compact.ts";
-import type { PrunableLayer } from "../prune/layers.ts";
+import { type PrunableLayer, prunableLayers } from "../prune/layers.ts";
 import { silencedWeights } from "../prune/mask-filters.ts";
 import type { PruneOptions } from "../prune/options.ts";
 import { prune } from "../prune/prune.ts";
@@ -28,8 +29,10 @@ export interface FilterTraining {
   readonly settings: Masking["settings"];
   /** The share of the training after which the filters go, from 0 to 1. */
   readonly removeAt: number;
-  /** The net with the filters silenced that go. */
-  choose(graph: Graph, trainer: Trainer): Promise<Graph>;
+  /** By what filters are chosen; within the budget of the caller's options. */
+  readonly choice: Pick<PruneOptions, "method" | "norm">;
+  /** The net as it is when filters go, as the choice should see it. */
+  seen?(graph: Graph, trainer: Trainer): Promise<Graph>;
   /** Called before every step until they go. */
   prepare?(at: TrainingPlace, trainer: Trainer): Promise<void> | void;
   /** Called when they go: an end to what prepared them. */
@@ -44,7 +47,7 @@ export const removalStep = (share: number, total: number): number =>
 export async function silenced(
   context: RecipeContext,
   graph: Graph,
-  choice: Pick<PruneOptions, "method" | "norm">,
+  choice: FilterTraining["choice"],
 ): Promise<Graph> {
   const options = { ...pruneOptionsOf(context), ...choice, granularity: "filter", keepShape: true };
   return (await prune(graph, options)).graph;
@@ -63,7 +66,12 @@ export function filterMasking(context: RecipeContext, training: FilterTraining):
       const last = removalStep(training.removeAt, total);
       if (step < last) await training.prepare?.({ step, last, total }, trainer);
       if (step !== last) return;
-      const chosen = await training.choose(await trainer.graph(), trainer);
+      const graph = await trainer.graph();
+      const chosen = await silenced(
+        context,
+        (await training.seen?.(graph, trainer)) ?? graph,
+        training.choice,
+      );
       for (const weight of weights) {
         const mask = chosen.masks.get(weight);
         if (!mask) continue;
@@ -84,6 +92,7 @@ export async function trainFilters(
   const { options } = context;
   wantedSparsity(context, training.name);
   const layers = recipeLayers(context);
+  await check(context, training);
   const trained = await trainMasked(context, context.graph, filterMasking(context, training), more);
   const masked = withoutOnes(trained.graph);
   const graph = options.keepShape
@@ -93,6 +102,31 @@ export async function trainFilters(
   options.onRound?.(round);
   return { graph, record: recordOf(graph), rounds: [round], training: { ...trained, graph } };
 }
+
+/** Everything that would stop the training half-way is found out before it begins. */
+async function check(context: RecipeContext, { name, choice }: FilterTraining): Promise<void> {
+  const { granularity = "filter", recover = "none", rounds = 1 } = context.options;
+  if (granularity !== "filter") {
+    throw new PruneError(
+      `${name} removes whole filters, so granularity ${granularity} is not for it. Leave it out.`,
+    );
+  }
+  if (recover !== "none") {
+    throw new PruneError(
+      `${name} trains what is left, so there is nothing to recover without training. Leave recover out.`,
+    );
+  }
+  if (rounds !== 1) {
+    throw new PruneError(
+      `${name} is one training, so rounds ${rounds} is not for it. Leave it out, or run it again on its result.`,
+    );
+  }
+  await silenced(context, context.graph, choice);
+}
+
+/** Every layer with filters: those that are coupled to the layers asked for lose theirs too. */
+export const allLayers = ({ graph, options }: RecipeContext): PrunableLayer[] =>
+  prunableLayers(graph, staticTypes(graph, options.inputShapes));
 
 /** Share of the elements of these layers that are zero or no longer there. */
 function goneOf(layers: readonly PrunableLayer[], graph: Graph): number {

@@ -1,14 +1,14 @@
 import { withWeights } from "../graph/graph.ts";
-import type { PrunableLayer } from "../prune/layers.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
+import type { Trainer } from "../train/trainer.ts";
 import {
+  allLayers,
   endSetting,
   type FilterTraining,
   silenced,
   type TrainingPlace,
   trainFilters,
 } from "./filter-training.ts";
-import { recipeLayers } from "./masked-training.ts";
 import type { Recipe, RecipeContext } from "./recipe.ts";
 
 /**
@@ -34,7 +34,7 @@ export const greg: Recipe = {
     end: endSetting,
   },
   run(context) {
-    const penalties = recipeLayers(context).map((layer) => layer.weight);
+    const penalties = allLayers(context).map((layer) => layer.weight);
     return trainFilters(context, growingTraining(context), { penalties });
   },
 };
@@ -46,7 +46,7 @@ export const risen = (x: number, length: number, every: number, ceiling: number)
 /** What happens on the way; public for tests. */
 export function growingTraining(context: RecipeContext): FilterTraining {
   const { setting } = context;
-  const layers = recipeLayers(context);
+  const layers = allLayers(context);
   const names = ["version", "ceiling", "picking", "pick", "every", "end"];
   const every = setting("every");
   const choice = { method: "magnitude", norm: "l1" } as const;
@@ -54,62 +54,50 @@ export function growingTraining(context: RecipeContext): FilterTraining {
   // Before the filters go in any case.
   const pickAt = ({ last, total }: Omit<TrainingPlace, "step">): number =>
     second ? Math.max(0, Math.min(last - 1, Math.floor(setting("pick") * total))) : 0;
+  const penalise = (trainer: Trainer, factor: (weight: string, element: number) => number): void => {
+    for (const { weight, shape, rows, cols } of layers) {
+      const data = Float32Array.from({ length: rows * cols }, (_, i) => factor(weight, i));
+      trainer.setPenalty(weight, { dtype: "f32", shape, data });
+    }
+  };
   return {
     name: "greg",
     settings: Object.fromEntries(names.map((name) => [name, setting(name)])),
     removeAt: setting("end"),
+    choice,
     async prepare({ step, last, total }, trainer) {
       const pick = pickAt({ last, total });
       if (step < pick) {
         if (step % every !== 0) return;
         const factor = risen(step, pick, every, setting("picking"));
-        for (const layer of layers)
-          trainer.setPenalty(
-            layer.weight,
-            filled(layer, () => factor),
-          );
+        penalise(trainer, () => factor);
         return;
       }
       if ((step - pick) % every !== 0) return;
       const factor = risen(step - pick, last - pick, every, setting("ceiling"));
       const chosen = step === pick ? await silenced(context, await trainer.graph(), choice) : undefined;
-      for (const layer of layers) {
+      const goes = new Map<string, (i: number) => boolean>();
+      for (const { weight } of layers) {
         // Later on the device knows which they are.
-        const before = chosen ? undefined : (await trainer.penalty(layer.weight)).data;
-        const mask = chosen?.masks.get(layer.weight)?.data;
-        const goes = (i: number): boolean => (before ? Number(before[i]) > 0 : mask?.[i] === 0);
-        trainer.setPenalty(
-          layer.weight,
-          filled(layer, (i) => (goes(i) ? factor : 0)),
-        );
+        const before = chosen ? undefined : (await trainer.penalty(weight)).data;
+        const mask = chosen?.masks.get(weight)?.data;
+        goes.set(weight, (i) => (before ? Number(before[i]) > 0 : mask?.[i] === 0));
       }
+      penalise(trainer, (weight, i) => (goes.get(weight)!(i) ? factor : 0));
     },
-    async choose(graph, trainer) {
+    async seen(graph, trainer) {
+      // What is zero goes first: the filters chosen then, whatever the others have become.
       const shrunk = new Map<string, HostTensor>();
       for (const { weight } of layers) {
         const { data } = await trainer.penalty(weight);
         const w = graph.weights.get(weight)!;
-        shrunk.set(weight, {
-          ...w,
-          data: (w.data as Float32Array).map((v, i) => (Number(data[i]) > 0 ? 0 : v)),
-        });
+        const left = (w.data as Float32Array).map((v, i) => (Number(data[i]) > 0 ? 0 : v));
+        shrunk.set(weight, { ...w, data: left });
       }
-      // What is zero goes first, so these are the filters chosen then, whatever the others have become.
-      return silenced(context, withWeights(graph, shrunk), choice);
+      return withWeights(graph, shrunk);
     },
     removed(trainer) {
-      for (const layer of layers)
-        trainer.setPenalty(
-          layer.weight,
-          filled(layer, () => 0),
-        );
+      penalise(trainer, () => 0);
     },
   };
 }
-
-/** A factor for every element of a weight. */
-const filled = (layer: PrunableLayer, of: (element: number) => number): HostTensor => ({
-  dtype: "f32",
-  shape: layer.shape,
-  data: Float32Array.from({ length: layer.rows * layer.cols }, (_, i) => of(i)),
-});

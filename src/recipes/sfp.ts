@@ -1,5 +1,4 @@
-import { type FilterTraining, silenced, trainFilters } from "./filter-training.ts";
-import { recipeLayers } from "./masked-training.ts";
+import { allLayers, type FilterTraining, silenced, trainFilters } from "./filter-training.ts";
 import type { Recipe, RecipeContext } from "./recipe.ts";
 
 /**
@@ -24,7 +23,7 @@ const usualPrunings = 30;
 /** What happens on the way; public for tests. */
 export function softTraining(context: RecipeContext): FilterTraining {
   const { setting, options } = context;
-  const layers = recipeLayers(context);
+  const layers = allLayers(context);
   const [end, every] = [setting("end"), setting("every")];
   const prunings = options.train?.epochs ?? usualPrunings;
   const choice = { method: "magnitude", norm: "l2" } as const;
@@ -32,7 +31,7 @@ export function softTraining(context: RecipeContext): FilterTraining {
     name: "sfp",
     settings: { end, every, prunings },
     removeAt: end,
-    choose: (graph) => silenced(context, graph, choice),
+    choice,
     async prepare({ step, total }, trainer) {
       const between = every || Math.max(1, Math.round(total / prunings));
       if (step === 0 || step % between !== 0) return;

@@ -1,5 +1,5 @@
 import { slimming } from "../prune/methods/slimming.ts";
-import { endSetting, type FilterTraining, silenced, trainFilters } from "./filter-training.ts";
+import { endSetting, type FilterTraining, trainFilters } from "./filter-training.ts";
 import type { Recipe, RecipeContext } from "./recipe.ts";
 
 /**
@@ -29,7 +29,7 @@ export function scaleTraining(context: RecipeContext): FilterTraining {
     name: slimming.name,
     settings: { lambda, end },
     removeAt: end,
-    choose: (graph) => silenced(context, graph, { method: slimming.name }),
+    choice: { method: slimming.name },
     removed: (trainer) => trainer.setFactor("l1Scales", 0),
   };
 }

@@ -1,9 +1,9 @@
-import { endSetting, type FilterTraining, silenced, trainFilters } from "./filter-training.ts";
+import { endSetting, type FilterTraining, trainFilters } from "./filter-training.ts";
 import type { Recipe, RecipeContext } from "./recipe.ts";
 
 /**
- * Structured sparsity learning: a group lasso on the filters, λ · the sum of their L2 norms, shrinks those that do least; the smallest go,
- * and the rest trains on without the penalty.
+ * Structured sparsity learning: a group lasso on the filters, λ · the sum of their L2 norms, shrinks those that do least; the smallest
+ * go, and the rest trains on without the penalty.
  */
 export const ssl: Recipe = {
   name: "ssl",
@@ -28,7 +28,7 @@ export function lassoTraining(context: RecipeContext): FilterTraining {
     name: "ssl",
     settings: { lambda, end },
     removeAt: end,
-    choose: (graph) => silenced(context, graph, { method: "magnitude", norm: "l2" }),
+    choice: { method: "magnitude", norm: "l2" },
     removed: (trainer) => trainer.setFactor("groupLasso", 0),
   };
 }

@@ -313,11 +313,15 @@ gpuTest(test, "what they cannot do is refused before anything is trained", async
   const x = lenet.b.input("image", [null, 1, 28, 28]);
   lenet.head(lenet.relu("relu0", lenet.conv("conv0", x, [4, 1, 3, 3], {}, true)), 4, 10);
   const bare = lenet.b.build();
-  await fails(
-    () => runRecipe(gpu, bare, data, "slimming", { sparsity: 0.5, train: { ...training, epochs: 1 } }),
-    "E_PRUNE",
-    /no BatchNormalization/,
-  );
+  const settings = { end: 1 };
+  const never = { ...training, onEpoch: () => assert.unreachable("it trained") };
+  const run = (more: RecipeOptions, net = graph): Promise<unknown> =>
+    runRecipe(gpu, net, data, "slimming", { sparsity: 0.5, settings, train: never, ...more });
+  await fails(() => run({}, bare), "E_PRUNE", /no BatchNormalization/);
+  await fails(() => run({ granularity: "element" }), "E_PRUNE", /whole filters/);
+  await fails(() => run({ recover: "bias" }), "E_PRUNE", /Leave recover out/);
+  await fails(() => run({ rounds: 2 }), "E_PRUNE", /one training/);
+  await fails(() => run({ sparsity: { nowhere: 0.5 } }), "E_INPUT", /no layer to prune/);
 });
 
 test.run();

@@ -6,12 +6,12 @@ import type { Method } from "./method.ts";
 const leastPenalty = 1e-4;
 const penalties = 200;
 /** Sweeps of coordinate descent per penalty at most, and the change of a coefficient that ends them. */
-const sweeps = 200;
+const sweeps = 30;
 const settled = 1e-9;
 
 /**
- * Channels by LASSO: a coefficient β per channel of a reader, ½ · the mean over positions of (y - Σ β · contribution)² + λ · Σ |β|. A
- * channel's score is the penalty at which its β becomes zero, as a share of the one that removes all; what the readers keep is
+ * Channels by LASSO: a coefficient β per channel of a reader, ½ · the mean over positions of (y - Σ β · contribution)² + λ · Σ |β|.
+ * A channel's score is the penalty at which its β becomes zero, as a share of the one that removes all; what the readers keep is
  * then fitted anew by least squares.
  */
 export const channelLasso: Method = {
