@@ -123,14 +123,15 @@ export function kernelsTable(rows: readonly KernelRow[]): string {
 }
 
 export function summaryTable(summary: KernelsResult["summary"]): string {
-  const rows = (["csr", "csrVsBest", "ell", "ellVsBest", "block8x1", "block8x1VsBest"] as const).flatMap((key) =>
-    (["batch1", "batch8"] as const).map((batch) => [
-      `${key.replace("VsBest", "")} against ${key.endsWith("VsBest") ? "the fastest dense" : "the fastest direct dense"}`,
-      batch === "batch1" ? "1" : "8",
-      Object.entries(summary[key][batch])
-        .map(([s, v]) => `${(100 * Number(s)).toFixed(0)} %: ${v.toFixed(2)}`)
-        .join("   "),
-    ]),
+  const rows = (["csr", "csrVsBest", "ell", "ellVsBest", "block8x1", "block8x1VsBest"] as const).flatMap(
+    (key) =>
+      (["batch1", "batch8"] as const).map((batch) => [
+        `${key.replace("VsBest", "")} against ${key.endsWith("VsBest") ? "the fastest dense" : "the fastest direct dense"}`,
+        batch === "batch1" ? "1" : "8",
+        Object.entries(summary[key][batch])
+          .map(([s, v]) => `${(100 * Number(s)).toFixed(0)} %: ${v.toFixed(2)}`)
+          .join("   "),
+      ]),
   );
   const even = Object.entries(summary.breakEven).map(
     ([kind, s]) => `${kind} ${s === null ? "never" : `from ${(100 * s).toFixed(0)} %`}`,
