@@ -178,19 +178,39 @@ gpuTest(
   },
 );
 
-gpuTest(test, "a race that its deadline ends early has no result", async (gpu) => {
+gpuTest(test, "a race that its deadline cuts short tells of the contenders that it reached", async (gpu) => {
   const program = simplify(graph, new Map([["image", [2, 8, 6, 6]]]), new Map(), new Set());
   const [place] = columnsPlaces(program, assignLayouts(program)).values();
   const field = fieldOf(place!, { software: true, maxInvocations: 256, subgroup: 0 });
   const contenders = field.dense.map((ranked) => ({ ranked, weight: weightFor(place!) }));
-  const late = await race(gpu, place!, contenders, { ...tuning, deadline: performance.now() });
+  assert.is(contenders.length, 6);
+  /** How a race to the deadline 100 goes when the clock shows these times, the last one from then on. */
+  const cut = async (...clock: number[]): Promise<string[]> => {
+    const now = (): number => (clock.length > 1 ? clock.shift()! : clock[0]!);
+    const results = await race(gpu, place!, contenders, {
+      ...tuning,
+      rounds: 4,
+      drop: 1e9,
+      deadline: 100,
+      now,
+    });
+    assert.equal(
+      results.map((r) => r.contender),
+      contenders,
+    );
+    return results.map(({ state, times }) => `${state} ${times.length}`);
+  };
+  const late = (n: number): string[] => Array.from({ length: n }, () => "late 0");
+  // The clock is read at the start, before each four contenders, and before each contender.
+  assert.equal(await cut(0, 50), late(6), "half of the time is gone before the first");
+  assert.equal(await cut(0, 0, 0, 0, 60), ["timed 4", "timed 4", ...late(4)]);
+  // Two are reached; then it is read before each one's sizing, at the first round's start, and before each sample.
+  assert.equal(await cut(0, 0, 0, 0, 60, 60, 60, 60, 60, 100), late(6), "within the first round");
+  assert.equal(await cut(0, 0, 0, 0, 60, 60, 60, 60, 60, 60, 60, 100), ["timed 2", "timed 1", ...late(4)]);
   assert.equal(
-    late.map(({ state, times }) => [state, times]),
-    contenders.map(() => ["late", []]),
+    await cut(0),
+    contenders.map(() => "timed 4"),
   );
-  const done = await race(gpu, place!, contenders, { ...tuning, deadline: performance.now() + 60_000 });
-  assert.ok(done.every(({ state, times }) => state === "timed" && times.length > 0));
-  assert.is(done.length, contenders.length);
 });
 
 gpuTest(test, "a budget that bounds nothing, or is no time, is refused", async (gpu) => {
