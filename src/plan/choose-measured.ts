@@ -4,13 +4,17 @@ import { type Choice, layerPlan } from "./choose.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
 import { type Field, fieldOf, weightFor } from "./contenders.ts";
 import type { AdapterKind, Ranked } from "./estimate.ts";
-import { race, tuning as raceOptions } from "./measure.ts";
+import { type RaceResult, race, tuning as raceOptions } from "./measure.ts";
 import type { Candidate, TuningTally } from "./plan.ts";
 import type { Step } from "./program.ts";
 import { decide, sayMeasured, sayUnmeasured } from "./reason.ts";
 import { spread } from "./stats.ts";
 import type { Timed, Tuning } from "./tuning.ts";
 
+/** Of a budget that is left, the share that one race may take. */
+const slice = 1 / 3;
+/** What is left of a budget is left alone when it is less than this share of it: too little for a race. */
+const leastSlice = 0.05;
 /** What has been measured is written when this many milliseconds have passed, in case there is no end. */
 const flushMs = 10_000;
 
@@ -32,8 +36,9 @@ interface Outcome {
 /**
  * Measures the candidates of every layer and takes the fastest, dense always among them: first the dense variants race on
  * the layer's geometry, then their winner races with the best variants of every sparse format, in turn. A race that is known
- * from before, or from an equal layer, is not run again. With a budget the layers that cost most by the cost model are
- * measured first, and the model decides about those that time does not reach.
+ * from before, or from an equal layer, is not run again. The layers that cost most by the cost model are measured first;
+ * with a budget, a race gets a third of what is left and may reach only some contenders, and the model decides about the
+ * layers that time does not reach.
  */
 export async function chooseMeasured(
   gpu: Gpu,
@@ -47,6 +52,7 @@ export async function chooseMeasured(
   const groups = dearestFirst([...fields.values()]);
   const started = performance.now();
   const deadline = budget && started + budget.left;
+  const rest = budget ? budget.left * leastSlice : 0;
   const outcomes = new Map<string, Outcome>();
   /** Keys of races run now. */
   const run = new Set<string>();
@@ -88,9 +94,10 @@ export async function chooseMeasured(
     field: Field,
     contenders: readonly Ranked[],
   ): Promise<readonly Timed[] | undefined> {
-    const known = knownOf(key, contenders, tuning);
-    if (known) return known;
-    if (deadline !== undefined && performance.now() >= deadline) return undefined;
+    const known = tuning.get(key);
+    if (known && answers(known, contenders, deadline === undefined)) return known;
+    const now = performance.now();
+    if (run.has(key) || (deadline !== undefined && now >= deadline - rest)) return undefined;
     races++;
     run.add(key);
     const weight = weightFor(field.place);
@@ -98,15 +105,10 @@ export async function chooseMeasured(
       gpu,
       field.place,
       contenders.map((ranked) => ({ ranked, weight })),
-      { ...raceOptions, ...(deadline !== undefined && { deadline }) },
+      { ...raceOptions, ...(deadline !== undefined && { deadline: now + (deadline - now) * slice }) },
     );
-    if (results.some(({ state }) => state === "late")) return undefined;
-    const list = results.map(({ contender: { ranked }, times }): Timed => {
-      const name = { format: ranked.variant.format, kernel: ranked.variant.name };
-      if (times.length === 0) return name;
-      const { median, p10, p90, samples } = spread(times);
-      return { ...name, ms: digits(median), p10: digits(p10), p90: digits(p90), samples };
-    });
+    const list = results.filter(({ state }) => state !== "late").map(timedFrom);
+    if (!answers(list, contenders, false)) return undefined;
     tuning.put(key, list);
     return list;
   }
@@ -129,10 +131,26 @@ function dearestFirst(fields: readonly Field[]): Field[] {
 const timedOf = (ranked: Ranked, list: readonly Timed[]): Timed | undefined =>
   list.find((t) => t.format === ranked.variant.format && t.kernel === ranked.variant.name);
 
-/** What the cache says of a race, unless it had other contenders. */
-function knownOf(key: string, contenders: readonly Ranked[], tuning: Tuning): readonly Timed[] | undefined {
-  const list = tuning.get(key);
-  return list && contenders.every((r) => timedOf(r, list)) && fastest(contenders, list) ? list : undefined;
+function timedFrom({ contender: { ranked }, times }: RaceResult): Timed {
+  const name = { format: ranked.variant.format, kernel: ranked.variant.name };
+  if (times.length === 0) return name;
+  const { median, p10, p90, samples } = spread(times);
+  return { ...name, ms: digits(median), p10: digits(p10), p90: digits(p90), samples };
+}
+
+/**
+ * Does a list say which contender is fastest? In full when it tells of every one, none by a single sample; where time is
+ * short it is enough that the first one, which the others are compared with, and another were in the race.
+ */
+function answers(list: readonly Timed[], contenders: readonly Ranked[], inFull: boolean): boolean {
+  const told = contenders.map((r) => timedOf(r, list));
+  if (inFull && !told.every((t) => t && (t.ms === undefined || t.samples! >= 2))) return false;
+  const reached = told.filter((t) => t !== undefined).length;
+  return (
+    told[0] !== undefined &&
+    reached >= Math.min(2, contenders.length) &&
+    told.some((t) => t?.ms !== undefined)
+  );
 }
 
 /** The contender with the fewest milliseconds; undefined where none has any. */
@@ -165,15 +183,20 @@ function choiceOf(field: Field, { first, fresh, dense, all }: Outcome, budget: B
     ...(sparse.length > 0 ? [winner, ...sparse].map((r) => candidate(r, all)) : []),
     ...field.dense.filter((r) => sparse.length === 0 || r !== winner).map((r) => candidate(r, dense)),
   ];
+  const reached = candidatesReached(field, dense, all);
   const like = first === field ? undefined : first.place.step.name;
   return layerPlan(
     place,
     chosen,
     density,
     candidates,
-    sayMeasured({ field, chosen, best, ratio: verdict.ratio, before: !fresh, like }),
+    sayMeasured({ field, reached, chosen, best, ratio: verdict.ratio, before: !fresh, like }),
   );
 }
+
+/** How many contenders of a field ran. */
+const candidatesReached = ({ dense, sparse }: Field, ...lists: readonly (readonly Timed[])[]): number =>
+  [...dense, ...sparse].filter((r) => lists.some((list) => timedOf(r, list))).length;
 
 function times(t: Timed | undefined): Pick<Candidate, "ms" | "p10" | "p90" | "samples"> {
   if (t?.ms === undefined) return {};

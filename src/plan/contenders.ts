@@ -16,7 +16,7 @@ export interface Field {
   readonly place: ColumnsPlace;
   /** Share of the weights that are not zero. */
   readonly density: number;
-  /** Cheapest first by the cost model, as is `sparse` within each format. */
+  /** Cheapest first by the cost model, as is `sparse`. */
   readonly dense: readonly Ranked[];
   readonly sparse: readonly Ranked[];
   /** Of the race of the dense variants among themselves. */
@@ -44,7 +44,7 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
     place,
     density,
     dense,
-    sparse,
+    sparse: sparse.sort((a, b) => a.cost - b.cost),
     denseKey: raceKey(problem, variable),
     key: raceKey(problem, variable, sparse.length > 0 ? densities : undefined),
     cost: Math.min(...[...dense, ...sparse].map((r) => r.cost)),
@@ -62,5 +62,3 @@ export const weightFor = ({ step, problem }: ColumnsPlace): WeightMatrix =>
 /** Position of a contender among all of its field in the cost model's order, from 1. */
 export const rankIn = ({ dense, sparse }: Field, chosen: Ranked): number =>
   1 + [...dense, ...sparse].filter((r) => r.cost < chosen.cost).length;
-
-export const sizeOfField = ({ dense, sparse }: Field): number => dense.length + sparse.length;

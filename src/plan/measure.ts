@@ -29,8 +29,13 @@ export interface RaceOptions {
   readonly drop: number;
   /** Milliseconds that one sample lasts, at least. */
   readonly sampleMs: number;
-  /** By `performance.now()`: a race that has not had its `leastRounds` by then ends without a result. */
+  /**
+   * When the race has to end, by `now`. Half of the time until then may go into checking contenders, in their order; those not
+   * reached are "late", and so are all where not even one round is possible.
+   */
   readonly deadline?: number;
+  /** A clock in milliseconds; `performance.now` unless given. */
+  readonly now?: () => number;
 }
 
 /** What choosing a layer's kernel takes. */
@@ -51,8 +56,13 @@ interface Runner {
     readonly groups: readonly [number, number, number];
   }[];
   readonly times: number[];
+  /** Is its result right? */
+  right: boolean;
   repeats: number;
 }
+
+/** Contenders prepared together where time is short: the next ones may not be wanted any more. */
+const fewAtOnce = 4;
 
 /**
  * Runs every contender of one layer on random data, checks it against a double-precision reference at the edges and a seeded
@@ -83,7 +93,9 @@ export async function race(
     return made;
   };
   const timer = createTimer(gpu, 1);
-  const late = (): boolean => options.deadline !== undefined && performance.now() > options.deadline;
+  const { deadline, now = () => performance.now() } = options;
+  const begun = now();
+  const late = (share = 1): boolean => deadline !== undefined && now() >= begun + (deadline - begun) * share;
   try {
     const shared: Record<string, GPUBuffer> = {
       x: upload("x", x),
@@ -95,35 +107,40 @@ export async function race(
     for (const { weight } of contenders) {
       if (!expected.has(weight)) expected.set(weight, expectedOutputs(problem, weight, x, bias, residual));
     }
-    const runners = await Promise.all(contenders.map(prepare));
-    const right: Runner[] = [];
-    const lost = (): RaceResult[] =>
-      runners.map(({ contender }) => ({ contender, state: "late", times: [] }));
-    for (const runner of runners) {
-      if (late()) return lost();
-      await pass(runner);
-      const got = new Float32Array(await gpu.read(shared["y"]!, 0, words.y * 4));
-      const wanted = expected.get(runner.contender.weight)!;
-      if (wanted.every(({ at, value, scale }) => Math.abs(got[at]! - value) <= tolerance * scale))
-        right.push(runner);
-    }
-    if (right.length === 0) {
+    const runners: Runner[] = [];
+    await check();
+    const right = runners.filter((runner) => runner.right);
+    if (right.length === 0 && runners.length === contenders.length) {
       throw new SecateurError(
         "E_VERIFY",
         `layer "${place.step.name}": no kernel gives the right result on this adapter.`,
       );
     }
-    for (const runner of right) {
-      if (late()) return lost();
-      const ms = await pass(runner);
-      runner.repeats = Math.max(1, Math.min(64, Math.ceil(options.sampleMs / Math.max(ms, 1e-3))));
+    await run(right);
+    return contenders.map((contender) => {
+      const runner = runners.find((r) => r.contender === contender);
+      const times = runner?.times ?? [];
+      const state = times.length > 0 ? "timed" : runner?.right === false ? "wrong" : "late";
+      return { contender, state, times };
+    });
+
+    /** Prepares the contenders, all at once where there is time, and looks at one result of each. */
+    async function check(): Promise<void> {
+      const atOnce = deadline === undefined ? contenders.length : fewAtOnce;
+      for (let from = 0; from < contenders.length; from += atOnce) {
+        if (late(0.5)) return;
+        for (const runner of await Promise.all(contenders.slice(from, from + atOnce).map(prepare))) {
+          if (late(0.5)) return;
+          await pass(runner);
+          const got = new Float32Array(await gpu.read(shared["y"]!, 0, words.y * 4));
+          const wanted = expected.get(runner.contender.weight)!;
+          runner.right = wanted.every(
+            ({ at, value, scale }) => Math.abs(got[at]! - value) <= tolerance * scale,
+          );
+          runners.push(runner);
+        }
+      }
     }
-    if (!(await run(right))) return lost();
-    return runners.map(({ contender, times }) => ({
-      contender,
-      state: times.length > 0 ? "timed" : "wrong",
-      times,
-    }));
 
     async function prepare(contender: Contender): Promise<Runner> {
       const { variant, cut } = contender.ranked;
@@ -152,21 +169,29 @@ export async function race(
           };
         }),
       );
-      return { contender, dispatches, times: [], repeats: 1 };
+      return { contender, dispatches, times: [], right: false, repeats: 1 };
     }
   } finally {
     timer?.dispose();
     for (const b of owned) gpu.pool.release(b);
   }
 
-  /** False where the deadline came too early. */
-  async function run(right: readonly Runner[]): Promise<boolean> {
+  /** Times the runners in turn, unless the deadline comes within the first round. */
+  async function run(right: readonly Runner[]): Promise<void> {
+    for (const runner of right) {
+      if (late()) return;
+      const ms = await pass(runner);
+      runner.repeats = Math.max(1, Math.min(64, Math.ceil(options.sampleMs / Math.max(ms, 1e-3))));
+    }
     let running = right;
-    const started = performance.now();
+    const started = now();
     for (let round = 0; round < options.rounds; round++) {
-      if (round >= options.leastRounds && (late() || performance.now() - started > options.budgetMs)) break;
+      if (round >= options.leastRounds && now() - started > options.budgetMs) return;
       for (const runner of running) {
-        if (round < options.leastRounds && late()) return false;
+        if (late()) {
+          if (round === 0) for (const { times } of right) times.length = 0;
+          return;
+        }
         runner.times.push((await pass(runner)) / runner.repeats);
       }
       if (round === 1) {
@@ -180,7 +205,6 @@ export async function race(
         );
       }
     }
-    return true;
   }
 
   /** Milliseconds of one pass of `repeats` runs. */

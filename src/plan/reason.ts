@@ -1,5 +1,5 @@
 import type { Budget } from "./budget.ts";
-import { type Field, rankIn, sizeOfField } from "./contenders.ts";
+import { type Field, rankIn } from "./contenders.ts";
 import type { Ranked } from "./estimate.ts";
 
 /** How much faster than dense a sparse kernel must measure before it is taken: beyond the noise of one measurement. */
@@ -14,9 +14,13 @@ export function decide(
   return { sparse: sparseMs <= denseMs * margin, ratio: denseMs / sparseMs };
 }
 
+const sizeOf = ({ dense, sparse }: Field): number => dense.length + sparse.length;
+
 /** What is to be told of a layer that was measured. */
 interface Story {
   readonly field: Field;
+  /** Contenders that ran. */
+  readonly reached: number;
   readonly chosen: Ranked;
   /** The fastest sparse contender, where there is one. */
   readonly best: Ranked | undefined;
@@ -29,8 +33,9 @@ interface Story {
 }
 
 /** Why a measured layer runs as it does. */
-export function sayMeasured({ field, chosen, best, ratio, before, like }: Story): string {
-  const n = sizeOfField(field);
+export function sayMeasured({ field, reached, chosen, best, ratio, before, like }: Story): string {
+  const all = sizeOf(field);
+  const n = reached === all ? `${all}` : `the ${reached} of ${all} that the budget reached`;
   const rank = `rank ${rankIn(field, chosen)} by the cost model`;
   const where = before ? "measured before: " : like === undefined ? "" : `as ${like}: `;
   if (chosen.variant.format !== "dense")
@@ -55,6 +60,6 @@ export function sayUnmeasured(
   const how =
     chosen === winner
       ? "dense by the cost model, of dense ones the fastest measured"
-      : `cheapest of ${sizeOfField(field)} by the cost model`;
+      : `cheapest of ${sizeOf(field)} by the cost model`;
   return `not measured: the budget of ${Number(seconds.toPrecision(3))} s was used up; ${how}`;
 }
