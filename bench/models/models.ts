@@ -1,10 +1,10 @@
-import { openGpuInNode } from "../../src/gpu/dawn.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { inspectGraph } from "../../src/graph/statistics.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { type Spread, spread } from "../../src/plan/stats.ts";
+import { openGpuWithTuning } from "../../src/plan/tuning-folder.ts";
 import { prune } from "../../src/prune/prune.ts";
 import { type Environment, environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
@@ -79,7 +79,7 @@ const leastRounds = 7;
  * timed in turn with its dense self. Seeded weights: what is measured here is time; accuracy is `compare`'s business.
  */
 export async function runModels(options: ModelsOptions): Promise<ModelsResult> {
-  const gpu = await openGpuInNode({ adapter: options.adapter });
+  const gpu = await openGpuWithTuning({ adapter: options.adapter });
   try {
     const rows: ModelRow[] = [];
     const cases = modelCases.filter((c) => options.models.includes(c.arch));
