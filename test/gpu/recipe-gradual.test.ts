@@ -72,6 +72,7 @@ gpuTest(
     const settings = { epochs: 2, batch: 32, validation: 80, rate: 0.02 };
     const whole = await runRecipe(gpu, net, data, "gradual", {
       sparsity: { ip1: 0.8, ip2: 0.5 },
+      settings: { every: 4 },
       train: settings,
     });
     const [step] = whole.record.steps;
@@ -82,10 +83,12 @@ gpuTest(
     const kept: Checkpoint[] = [];
     await runRecipe(gpu, net, data, "gradual", {
       sparsity: { ip1: 0.8, ip2: 0.5 },
+      settings: { every: 4 },
       train: { ...settings, onCheckpoint: (c) => void kept.push(c) },
     });
     const again = await runRecipe(gpu, net, data, "gradual", {
       sparsity: { ip1: 0.8, ip2: 0.5 },
+      settings: { every: 4 },
       train: { ...settings, resume: kept[0]! },
     });
     for (const [name, w] of whole.graph.weights) assert.equal(again.graph.weights.get(name), w, name);
