@@ -36,7 +36,7 @@ for (const method of structuredMethods) {
       images: 64,
       sparsity: 0.3,
       // Generations: every one evaluates a dozen nets.
-      ...(method.name === "particle" && { images: 32, rounds: 2 }),
+      ...(method.name === "particle" && { images: 16, rounds: 1 }),
     });
     const options: PruneOptions = { method: method.name, sparsity: 0.3, scope: "layer", evidence };
     const { graph, record } = await prune(net, options);
