@@ -36,7 +36,7 @@ export function addCommonOptions(command: Command): Command {
     .option("--plan <plan>", "measured, estimated, dense, csr, block, or the file of a saved plan")
     .option(
       "--budget <seconds>",
-      "most seconds for measuring with --plan measured; the cost model decides about layers that it does not reach",
+      "most seconds for measuring with --plan measured, all models together; the cost model decides about the layers not reached",
       number("--budget", { from: 0 }),
     )
     .option("--no-tuning-cache", "neither use nor keep what was measured on this adapter before")

@@ -56,6 +56,8 @@ cli("wrong usage exits 2 with one line and a hint", () => {
     ["eval", "lenet5", "--data", "glyphs", "--limit", "many"],
     ["compare", "lenet5"],
     ["bench", "--adapter", "quantum"],
+    ["bench", "--budget", "soon"],
+    ["train", "lenet5", "--data", "glyphs", "--budget", "5"],
     ["eval", "lenet5", "--data", "glyphs", "--plan", at("no-such-plan.json")],
   ]) {
     assert.is(secateur(...args).status, 2, args.join(" "));
@@ -218,13 +220,20 @@ gpuTest(cli, "prune, inspect, eval, run and compare agree across both file forma
     ...["--batch", "8", "--rounds", "3", "--layers", "--json", at("c.json")],
   );
   const { rows } = json("c.json") as unknown as {
-    rows: { name: string; ms: { median: number }; speedup: { median: number }; plan: unknown[] }[];
+    rows: {
+      name: string;
+      ms: { median: number };
+      cpuMs: { median: number };
+      speedup: { median: number };
+      plan: { reason: string }[];
+    }[];
   };
   assert.equal(
     rows.map((r) => r.name),
     ["glyphnet", "element", "block8x1", "filter"],
   );
   assert.ok(rows.every((r) => r.ms.median > 0 && r.speedup.median > 0 && r.plan.length === 10));
+  assert.ok(rows.every((r) => r.cpuMs.median > 0 && r.plan.every(({ reason }) => reason !== "")));
 });
 
 gpuTest(cli, "the same prune of the same model writes the same bytes", () => {
