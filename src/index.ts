@@ -74,6 +74,11 @@ export { type Evaluation, evaluate } from "./run/evaluate.ts";
 export type { CompileOptions } from "./run/options.ts";
 export { runReference } from "./run/reference.ts";
 export type { Session, StepTime } from "./run/session.ts";
+// --- what each layer bears and gains
+export { parseSensitivity, type Sensitivity } from "./sensitivity/curve.ts";
+export { type LatencyOptions, type LatencyTable, layerLatency } from "./sensitivity/latency.ts";
+export { type SensitivityOptions, sensitivity } from "./sensitivity/scan.ts";
+export { type AllocationProblem, type AllocationResult, allocate } from "./sensitivity/solve.ts";
 export type { DType, HostArray } from "./tensor/dtype.ts";
 export { cast, type HostTensor, tensor, toNumbers } from "./tensor/host-tensor.ts";
 export { type Random, seeded } from "./tensor/random.ts";

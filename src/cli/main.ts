@@ -11,12 +11,14 @@ import { inspectCommand } from "./commands/inspect.ts";
 import { methodsCommand } from "./commands/methods.ts";
 import { pruneCommand } from "./commands/prune.ts";
 import { runCommand } from "./commands/run.ts";
+import { sensitivityCommand } from "./commands/sensitivity.ts";
 import { trainCommand } from "./commands/train.ts";
 
 const commands = [
   doctorCommand,
   inspectCommand,
   methodsCommand,
+  sensitivityCommand,
   pruneCommand,
   compactCommand,
   runCommand,

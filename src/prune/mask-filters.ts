@@ -49,7 +49,7 @@ export function maskFilters(graph: Graph, groups: ChannelGroups, removed: Readon
   return { ...graph, weights, masks };
 }
 
-const copyOf = (t: HostTensor): HostTensor => ({ ...t, data: t.data.slice() as HostArray });
+export const copyOf = (t: HostTensor): HostTensor => ({ ...t, data: t.data.slice() as HostArray });
 
 /** A mask that keeps every element. */
 export function fullMask(like: HostTensor): HostTensor {
@@ -58,7 +58,8 @@ export function fullMask(like: HostTensor): HostTensor {
   return mask;
 }
 
-function clearSlices(t: HostTensor, axis: number, indices: readonly number[]): void {
+/** Sets the slices of these indices along an axis to zero, in place. */
+export function clearSlices(t: HostTensor, axis: number, indices: readonly number[]): void {
   const outer = sizeOf(t.shape.slice(0, axis));
   const inner = sizeOf(t.shape.slice(axis + 1));
   const blank = allocate(t.dtype, inner) as Float32Array;

@@ -1,5 +1,4 @@
 import type { Dataset } from "../data/dataset.ts";
-import { preprocess } from "../data/dataset.ts";
 import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -11,10 +10,8 @@ import { type Spread, spread } from "../plan/stats.ts";
 import { compile } from "../run/compile.ts";
 import { evaluate } from "../run/evaluate.ts";
 import type { CompileOptions } from "../run/options.ts";
-import { runReference } from "../run/reference.ts";
 import type { Session } from "../run/session.ts";
-import { compareOutputs } from "../run/verify.ts";
-import type { HostTensor } from "../tensor/host-tensor.ts";
+import { checkBatch, firstBatch, timeInTurn } from "../run/timing.ts";
 import { type CountConvention, countBy } from "./counts.ts";
 import { type Environment, environment, type Host } from "./environment.ts";
 
@@ -85,9 +82,6 @@ export interface CompareOptions {
   readonly onProgress?: (message: string, done?: number, total?: number) => void;
 }
 
-/** Milliseconds that a sample should last at least; short passes are repeated inside one submission. */
-const leastSample = 4;
-
 /**
  * The proof: every model is compiled with a measured plan, checked against the f64 reference, scored on the data, and then
  * all are timed in turn, round by round, so that drift hits all alike. The first contender is the dense one.
@@ -114,9 +108,8 @@ export async function compareModels(
         ...(left !== undefined && { budget: left / (contenders.length - i) }),
       });
       sessions.push(session);
-      const contender = { name, graph, preprocessing };
-      const first = firstBatch(dataset, batch, contender, session);
-      const maxError = await check(session, contender, first, options.checkImages ?? 2);
+      const first = firstBatch(dataset, batch, preprocessing, session);
+      const maxError = await checkBatch(session, graph, first, options.checkImages ?? 2);
       const { tuning } = session.plan;
       if (left !== undefined) left = Math.max(0, left - (tuning?.seconds ?? 0));
       const { top1, images } = await evaluate(session, dataset, preprocessing, {
@@ -150,7 +143,7 @@ export async function compareModels(
         deadChannels: session.deadChannels,
       });
     }
-    const times = await race(sessions, rounds, (round) =>
+    const times = await timeInTurn(sessions, rounds, (round) =>
       progress(`timing, round ${round} of ${rounds}`, round, rounds),
     );
     const rows = scored.map(
@@ -165,62 +158,4 @@ export async function compareModels(
   } finally {
     for (const session of sessions) session.dispose();
   }
-}
-
-/** One batch of the dataset's first images, repeated from the start when it has fewer. */
-function firstBatch(dataset: Dataset, batch: number, c: Contender, session: Session): HostTensor {
-  const n = Math.min(batch, dataset.length);
-  const images = preprocess(dataset, 0, n, c.preprocessing);
-  const each = images.data.length / n;
-  const data = new Float32Array(batch * each);
-  for (let i = 0; i < data.length; i++) data[i] = images.data[i % images.data.length] as number;
-  const flat = session.inputs[0]!.shape.length === 2;
-  return { dtype: "f32", shape: flat ? [batch, each] : [batch, ...images.shape.slice(1)], data };
-}
-
-/** Some images of a batch, first and last ones in turn. */
-function pick(batch: HostTensor, rows: readonly number[]): HostTensor {
-  const each = batch.data.length / batch.shape[0]!;
-  const data = new Float32Array(rows.length * each);
-  for (const [i, row] of rows.entries())
-    data.set((batch.data as Float32Array).subarray(row * each, (row + 1) * each), i * each);
-  return { dtype: "f32", shape: [rows.length, ...batch.shape.slice(1)], data };
-}
-
-/**
- * Runs one batch through the very kernels that will be timed and compares the outputs of its first and last images with the
- * double-precision reference. Returns the largest relative difference; throws E_VERIFY beyond 1e-3.
- */
-async function check(session: Session, c: Contender, batch: HostTensor, images: number): Promise<number> {
-  const input = session.inputs[0]!.name;
-  const output = session.outputs[0]!.name;
-  const size = batch.shape[0]!;
-  const rows = [
-    ...new Set(
-      Array.from({ length: Math.min(images, size) }, (_, i) => (i % 2 ? size - 1 - (i >> 1) : i >> 1)),
-    ),
-  ];
-  const got = (await session.run({ [input]: batch }))[output]!;
-  const expected = runReference(c.graph, { [input]: pick(batch, rows) });
-  return compareOutputs({ [output]: pick(got, rows) }, { [output]: expected[output]! }, 1e-3).outputs[0]!
-    .maxRelative;
-}
-
-/** Times all sessions in turn: [session][round] milliseconds. */
-async function race(
-  sessions: readonly Session[],
-  rounds: number,
-  onRound: (round: number) => void,
-): Promise<number[][]> {
-  const repeats: number[] = [];
-  for (const session of sessions) {
-    await session.time();
-    repeats.push(Math.max(1, Math.min(64, Math.ceil(leastSample / (await session.time())))));
-  }
-  const times = sessions.map((): number[] => []);
-  for (let round = 1; round <= rounds; round++) {
-    onRound(round);
-    for (const [i, session] of sessions.entries()) times[i]!.push(await session.time(repeats[i]!));
-  }
-  return times;
 }

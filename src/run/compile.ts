@@ -120,7 +120,8 @@ function choose(
 const planName = ({ plan = "estimated" }: CompileOptions): string =>
   typeof plan === "string" ? `"${plan}"` : "a saved one";
 
-const adapterKind = (gpu: Gpu): AdapterKind => ({
+/** What of a device decides which kernels run, and how fast by the cost model. */
+export const adapterKind = (gpu: Gpu): AdapterKind => ({
   software: gpu.adapter.software,
   maxInvocations: gpu.device.limits.maxComputeInvocationsPerWorkgroup,
   subgroup: gpu.adapter.subgroups?.min ?? 0,

@@ -55,17 +55,10 @@ export async function evaluate(
     const shift = from - Math.min(from, total - batch);
     const logits = (await session.run({ [input.name]: shapedFor(input, images) }))[output.name]!;
     const classes = logits.shape.at(-1)!;
-    for (let i = 0; i < count; i++) {
-      const scores = logits.data.subarray((shift + i) * classes, (shift + i + 1) * classes) as Float32Array;
-      const label = dataset.labels[from + i]!;
-      if (label >= classes) {
-        throw new InputError(`${dataset.name} has label ${label}, but the model gives ${classes} classes.`);
-      }
-      const rank = rankOf(scores, label);
-      if (rank === 0) top1++;
-      if (rank < 5) top5++;
-      loss += crossEntropy(scores, label);
-    }
+    const scores = scoreLogits(logits, shift, dataset, from, count);
+    top1 += scores.top1;
+    top5 += scores.top5;
+    loss += scores.loss;
     if (options.onLogits) {
       const part = logits.data.slice(shift * classes, (shift + count) * classes);
       options.onLogits({ dtype: logits.dtype, shape: [count, classes], data: part }, from);
@@ -73,6 +66,33 @@ export async function evaluate(
     options.onProgress?.(from + count, total);
   }
   return { top1: top1 / total, top5: top5 / total, loss: loss / total, images: total };
+}
+
+/**
+ * How many of `count` images from `from` on are right (first, and among the first five), and the sum of their cross-entropies.
+ * `logits` is [n, classes], the image's own from row `row` on. Throws E_INPUT for a label that is no class.
+ */
+export function scoreLogits(
+  logits: HostTensor,
+  row: number,
+  dataset: Dataset,
+  from: number,
+  count: number,
+): { readonly top1: number; readonly top5: number; readonly loss: number } {
+  const classes = logits.shape.at(-1)!;
+  let [top1, top5, loss] = [0, 0, 0];
+  for (let i = 0; i < count; i++) {
+    const scores = logits.data.subarray((row + i) * classes, (row + i + 1) * classes) as Float32Array;
+    const label = dataset.labels[from + i]!;
+    if (label >= classes) {
+      throw new InputError(`${dataset.name} has label ${label}, but the model gives ${classes} classes.`);
+    }
+    const rank = rankOf(scores, label);
+    if (rank === 0) top1++;
+    if (rank < 5) top5++;
+    loss += crossEntropy(scores, label);
+  }
+  return { top1, top5, loss };
 }
 
 /** E_INPUT unless images of the data set fit the input, as [N, C, H, W] or flat [N, C·H·W]. */

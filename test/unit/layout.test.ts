@@ -24,9 +24,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   run: [...HOST, "shader", "gpu", "kernels", "plan"],
   train: [...HOST, "shader", "gpu", "kernels", "plan", "run"],
   evidence: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train"],
-  recipes: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train", "evidence"],
+  sensitivity: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train", "evidence"],
+  recipes: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train", "evidence", "sensitivity"],
   report: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train"],
-  cli: [...HOST, "shader", "gpu", "kernels", "plan", "run", "train", "evidence", "recipes", "report"],
+  cli: [
+    ...HOST,
+    "shader",
+    "gpu",
+    "kernels",
+    "plan",
+    "run",
+    "train",
+    "evidence",
+    "sensitivity",
+    "recipes",
+    "report",
+  ],
 };
 /** Files that every folder may import. */
 const EVERYWHERE = new Set(["src/errors.ts", "src/version.ts"]);
