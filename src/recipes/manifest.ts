@@ -20,6 +20,8 @@ const manifestSchema = v.object({
   adapter: v.optional(text),
   /** What was asked for, seed included. */
   request: v.record(text, v.unknown()),
+  /** How the shares of the request were found, where a target was asked for; repeating takes them as they are. */
+  target: v.optional(v.record(text, v.unknown())),
   /** Hash of the pruned graph: weights, masks and structure. */
   result: hash,
 });

@@ -2,50 +2,23 @@ import { Command } from "commander";
 import { openData } from "../../data/files.ts";
 import { UsageError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { Graph } from "../../graph/graph.ts";
-import { inspectGraph } from "../../graph/statistics.ts";
-import { openModel, readFileLimited, saveModel } from "../../io/files.ts";
+import { openModel, readFileLimited } from "../../io/files.ts";
 import { allocations } from "../../prune/allocations/index.ts";
 import { granularityNames, parseGranularity } from "../../prune/granularity.ts";
 import { findMethod } from "../../prune/methods/index.ts";
 import { recoveries } from "../../prune/recover.ts";
 import { allMethods, findRecipe } from "../../recipes/index.ts";
-import {
-  type PruningManifest,
-  parsePruningManifest,
-  pruningManifest,
-  repeatPruning,
-} from "../../recipes/manifest.ts";
-import { type PruningOutcome, type PruningRequest, requirements, runPruning } from "../../recipes/run.ts";
-import { count, percent } from "../../report/format.ts";
-import { meanOverlap, type Spread, spreadOf } from "../../report/stability.ts";
-import { compile } from "../../run/compile.ts";
-import { evaluate } from "../../run/evaluate.ts";
-import {
-  addCommonOptions,
-  type CommonOptions,
-  number,
-  oneOf,
-  print,
-  wholeNumber,
-  withGpu,
-  writeJson,
-  writeWhole,
-} from "../context.ts";
-import { addPreprocessingOptions, type PreprocessingOptions, preprocessingOption } from "../preprocessing.ts";
+import { parsePruningManifest, pruningManifest, repeatPruning } from "../../recipes/manifest.ts";
+import { requirements, runPruning } from "../../recipes/run.ts";
+import { addCommonOptions, number, numbers, oneOf, wholeNumber, withGpu } from "../context.ts";
+import { addPreprocessingOptions } from "../preprocessing.ts";
 import { startProgress } from "../progress.ts";
-import { type PruneArguments, requestOf, sparsityArgument } from "../pruning-request.ts";
-import { wasTrained } from "../trained.ts";
+import { type Baseline, finish, type Repeat } from "../pruning-output.ts";
+import { requestOf, sparsityArgument } from "../pruning-request.ts";
+import { modelOfSeed, type PruneCommandOptions, pruneOnce, seeded } from "../pruning-run.ts";
+import { runTarget } from "../target-run.ts";
 
-interface Options extends CommonOptions, PreprocessingOptions, PruneArguments {
-  readonly data?: string;
-  readonly test?: string;
-  readonly limit?: number;
-  readonly seeds?: number;
-  readonly baselines?: boolean;
-  readonly repeat?: string;
-  readonly output: string;
-}
+type Options = PruneCommandOptions;
 
 const collect = (value: string, previous: string[]): string[] => [...previous, value];
 
@@ -62,8 +35,15 @@ and number of images that it was published with. secateur methods lists them all
   secateur prune lenet300.safetensors --method han --sparsity published:han --data mnist:DIR --retrain 10 -o han.safetensors
 
 --sparsity is one share for the net, shares of layers (conv1=0.3,ip1=0.9; others are left alone), a published list
-(published:han), or Han's thresholds in standard deviations of each layer (quality:conv1=0.25,ip1=0.875). --retrain trains after every round, under the masks, by the defaults of the net; --set gives a method
-that trains its own settings (secateur methods --json FILE lists them).`;
+(published:han), or Han's thresholds in standard deviations of each layer (quality:conv1=0.25,ip1=0.875). --retrain trains
+after every round, under the masks, by the defaults of the net; --set gives a method that trains its own settings (secateur methods --json FILE lists them).
+
+--target-ms and --max-drop solve for the share of every layer: what each bears is scanned (secateur sensitivity), what each gains is
+timed, the choice is compiled and measured on this adapter, and corrected until it holds. A target that cannot be met is an error that
+names the fastest. The record and the manifest hold the shares: --repeat needs no GPU.
+
+  secateur prune resnet56:w.safetensors --target-ms 20 --data cifar10:train.bin.gz --granularity filter -o fast.safetensors
+  secateur prune resnet56:w.safetensors --target-ms 20 --max-drop 2 --data cifar10:train.bin.gz --sensitivity scan.json -o fast.safetensors`;
 
 export function pruneCommand(): Command {
   const command = addCommonOptions(new Command("prune"))
@@ -130,6 +110,23 @@ export function pruneCommand(): Command {
       "repeat with n seeds, and say how accuracy and masks vary; the first is written",
       wholeNumber("--seeds", 1),
     )
+    .option(
+      "--target-ms <ms>",
+      "find the share of every layer such that one run takes no more than this, measured here",
+      number("--target-ms", { above: 0 }),
+    )
+    .option(
+      "--max-drop <points>",
+      "lose no more than so many points of top-1 on validation images; alone: as fast as that allows",
+      number("--max-drop", { from: 0, below: 100 }),
+    )
+    .option(
+      "--latency-batch <n>",
+      "images of the run that --target-ms means (32)",
+      wholeNumber("--latency-batch", 1),
+    )
+    .option("--sparsities <s,s,…>", "shares that --target-ms chooses from", numbers("--sparsities"))
+    .option("--sensitivity <file>", "take and keep the scan of --target-ms in this file (see sensitivity)")
     .option("--baselines", "also prune by random and by magnitude, everything else the same, and compare")
     .option("--repeat <manifest>", "do what OUT.manifest.json says again, and see that the same comes out")
     .requiredOption(
@@ -140,24 +137,18 @@ export function pruneCommand(): Command {
   return addPreprocessingOptions(command).action(run);
 }
 
-interface Repeat {
-  readonly seed: number;
-  readonly outcome: PruningOutcome;
-  readonly manifest: PruningManifest;
-  readonly top1?: number;
-}
-
-/** A plainer method under the same request. */
-interface Baseline {
-  readonly method: string;
-  readonly runs: readonly Repeat[];
-}
-
 async function run(spec: string, options: Options): Promise<void> {
   if (!/\.(safetensors|onnx)$/.test(options.output)) {
     throw new UsageError(`-o is "${options.output}"; its extension must be .safetensors or .onnx.`);
   }
   if (options.repeat !== undefined) return repeat(spec, options, options.repeat);
+  if (options.targetMs !== undefined || options.maxDrop !== undefined) return runTarget(spec, options);
+  const stray = [
+    ["--latency-batch", options.latencyBatch],
+    ["--sparsities", options.sparsities],
+    ["--sensitivity", options.sensitivity],
+  ].find(([, value]) => value !== undefined);
+  if (stray) throw new UsageError(`${stray[0]} goes with --target-ms or --max-drop: give one of them.`);
   checkSparsity(options);
   const graph = await openModel(spec, { seed: options.seed });
   const request = requestOf(graph, options);
@@ -175,7 +166,7 @@ async function run(spec: string, options: Options): Promise<void> {
     const runs: Repeat[] = [];
     for (let i = 0; i < repeats; i++) {
       const seed = (options.seed ?? 1) + i;
-      const model = i === 0 ? graph : await again(spec, options, seed);
+      const model = i === 0 ? graph : await modelOfSeed(spec, options, seed);
       const asked = seeded(request, options, i);
       const outcome = await runPruning(undefined, model, undefined, asked);
       const manifest = await pruningManifest(undefined, model, undefined, asked, outcome);
@@ -188,12 +179,12 @@ async function run(spec: string, options: Options): Promise<void> {
     const beside: Baseline[] = [];
     const progress = startProgress(options);
     try {
-      for (let i = 0; i < repeats; i++) runs.push(await once(gpu, spec, i, graph, options, progress));
+      for (let i = 0; i < repeats; i++) runs.push(await pruneOnce(gpu, spec, i, graph, options, progress));
       for (const method of options.baselines ? ["random", "magnitude"] : []) {
         if (method === options.method) continue;
         const plain = { ...options, method, set: [] };
         const own: Repeat[] = [];
-        for (let i = 0; i < repeats; i++) own.push(await once(gpu, spec, i, graph, plain, progress));
+        for (let i = 0; i < repeats; i++) own.push(await pruneOnce(gpu, spec, i, graph, plain, progress));
         beside.push({ method, runs: own });
       }
     } finally {
@@ -231,134 +222,3 @@ function checkSparsity({ method, granularity, sparsity }: Options): void {
     "--sparsity is missing: the share to remove, from 0 to below 1 (0.9 removes 90 %). Only N:M such as --granularity 2:4 fixes it by itself.",
   );
 }
-
-/** The model for another seed: a bare ARCH has other weights, a trained one the same. */
-const again = (spec: string, options: Options, seed: number): Promise<Graph> =>
-  openModel(spec, { seed: wasTrained(spec, options.seed) ? undefined : seed });
-
-/** The request with the seed of repeat `i`; without --seed and --seeds, prune's own default. */
-const seeded = (request: ReturnType<typeof requestOf>, options: Options, i: number) =>
-  options.seed === undefined && options.seeds === undefined
-    ? request
-    : { ...request, seed: (options.seed ?? 1) + i };
-
-async function once(
-  gpu: Gpu,
-  spec: string,
-  i: number,
-  first: Graph,
-  options: Options,
-  progress: ReturnType<typeof startProgress>,
-): Promise<Repeat> {
-  const seed = (options.seed ?? 1) + i;
-  const graph = i === 0 ? first : await again(spec, options, seed);
-  const data =
-    options.data === undefined ? undefined : await openData(options.data, "train", { limit: options.limit });
-  const request = seeded(requestOf(graph, options), options, i);
-  const preprocessing = data && preprocessingOption(graph, data, options);
-  const asked: PruningRequest = {
-    ...request,
-    collect: {
-      ...request.collect,
-      ...(preprocessing && { preprocessing }),
-      onProgress: (done, total) => progress.update("gathering evidence", done, total),
-    },
-    // Methods that train do so by the defaults of the net where nothing is said.
-    ...((request.train || findRecipe(request.method)?.kind === "training") && {
-      train: {
-        fineTune: wasTrained(spec, options.seed),
-        ...request.train,
-        ...(preprocessing && { preprocessing }),
-        onProgress: (p) =>
-          progress.update(
-            `epoch ${p.epoch}/${p.epochs} | loss ${p.loss.toFixed(4)}`,
-            (p.epoch - 1) * p.steps + p.step,
-            p.epochs * p.steps,
-          ),
-      },
-    }),
-    onRound: (r) => {
-      progress.stop();
-      print(
-        options,
-        `round ${r.round} of ${r.rounds}: ${percent(r.sparsity)} removed, validation top-1 ${percent(r.top1)}`,
-      );
-    },
-  };
-  const outcome = await runPruning(gpu, graph, data, asked);
-  const manifest = await pruningManifest(gpu, graph, data, asked, outcome);
-  const own = options.data && /^(mnist:|glyphs$)/.test(options.data) ? options.data : undefined;
-  const test = options.test ?? own;
-  if (test === undefined) return { seed, outcome, manifest };
-  const unseen = await openData(test, "test", { limit: options.limit });
-  const session = await compile(gpu, outcome.graph, { batch: Math.min(100, unseen.length) });
-  try {
-    const { top1 } = await evaluate(session, unseen, preprocessingOption(outcome.graph, unseen, options), {
-      batch: 100,
-      onProgress: (done, total) => progress.update("measuring", done, total),
-    });
-    return { seed, outcome, manifest, top1 };
-  } finally {
-    session.dispose();
-    progress.stop();
-  }
-}
-
-async function finish(
-  before: Graph,
-  runs: readonly Repeat[],
-  options: Options,
-  beside: readonly Baseline[] = [],
-): Promise<void> {
-  const [{ outcome, manifest }] = runs as readonly [Repeat];
-  await saveModel(outcome.graph, options.output);
-  writeWhole(`${options.output}.record.json`, `${JSON.stringify(outcome.record, undefined, 2)}\n`);
-  writeWhole(`${options.output}.manifest.json`, `${JSON.stringify(manifest, undefined, 2)}\n`);
-  const top1 = accuracyOf(runs);
-  const jaccard = meanOverlap(runs.map((r) => r.outcome.graph));
-  const stability = {
-    seeds: runs.map((r) => r.seed),
-    ...(top1 && { top1 }),
-    ...(jaccard !== undefined && { overlap: jaccard }),
-  };
-  writeJson(options, {
-    ...outcome.record,
-    rounds: outcome.rounds,
-    ...(runs[0]!.top1 !== undefined && { top1: runs[0]!.top1 }),
-    ...(runs.length > 1 && { stability }),
-    ...(beside.length > 0 && {
-      baselines: beside.map((b) => ({
-        method: b.method,
-        ...(accuracyOf(b.runs) && { top1: accuracyOf(b.runs) }),
-      })),
-    }),
-  });
-  const [a, b] = [inspectGraph(before), inspectGraph(outcome.graph)];
-  const line = (what: string, x: number, y: number): string =>
-    `  ${what.padEnd(11)} ${count(x)} -> ${count(y)} (${x === 0 ? "-" : ((100 * y) / x).toFixed(1)} %)`;
-  const rows = [
-    `wrote ${options.output}, its record and its manifest`,
-    line("parameters", a.parameters, b.parameters),
-    line("non-zeros", a.nonzeros, b.nonzeros),
-    line("MACs", a.macs, b.macs),
-    runs[0]!.top1 !== undefined && `  test top-1  ${percent(runs[0]!.top1)}`,
-    runs.length > 1 && top1 && `  ${runs.length} seeds: test top-1 ${shown(top1)}`,
-    jaccard !== undefined &&
-      `  overlap of what was kept, Jaccard index over pairs of seeds: ${jaccard.toFixed(3)}`,
-    ...beside.map((b) => {
-      const own = accuracyOf(b.runs);
-      return own && `  beside it, ${b.method}: test top-1 ${shown(own)}`;
-    }),
-    "What this buys in milliseconds: secateur compare MODEL PRUNED --data DATA",
-  ];
-  print(options, rows.filter(Boolean).join("\n"));
-}
-
-/** Test accuracy over the seeds; undefined where nothing was measured. */
-function accuracyOf(runs: readonly Repeat[]): Spread | undefined {
-  const tops = runs.flatMap((r) => (r.top1 === undefined ? [] : [r.top1]));
-  return tops.length === 0 ? undefined : spreadOf(tops);
-}
-
-const shown = ({ mean, deviation }: Spread): string =>
-  deviation === undefined ? percent(mean) : `${percent(mean)} ± ${(deviation * 100).toFixed(2)} points`;

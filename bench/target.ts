@@ -1,0 +1,110 @@
+// Does solving for every layer's share keep more accuracy than one share for all, at the same measured milliseconds?
+//
+//   node --import tsx bench/target.ts MODEL TRAIN TEST MS [GRANULARITY] [SCAN.json]
+//   node --import tsx bench/target.ts resnet56:w.safetensors cifar10:train.bin.gz cifar10:test.bin.gz 60 filter scan.json
+//
+// The scan is kept in SCAN.json and gone on with. The uniform net is the least pruned one, by magnitude and to the same multiple of
+// filters, that meets the milliseconds; both are then timed in turn and scored on the test images. Prints one JSON object.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { openData } from "../src/data/files.ts";
+import type { Graph } from "../src/graph/graph.ts";
+import { openModel } from "../src/io/files.ts";
+import { spread } from "../src/plan/stats.ts";
+import { openGpuWithTuning } from "../src/plan/tuning-folder.ts";
+import { prune } from "../src/prune/prune.ts";
+import { alignedFilters, pruneToTarget } from "../src/recipes/target.ts";
+import { compile } from "../src/run/compile.ts";
+import { evaluate } from "../src/run/evaluate.ts";
+import { preprocessingOf } from "../src/run/preprocessing.ts";
+import { checkBatch, firstBatch, timeInTurn } from "../src/run/timing.ts";
+import { parseSensitivity } from "../src/sensitivity/curve.ts";
+
+const batch = 32;
+const rounds = 15;
+const halvings = 7;
+
+const [model, trainSpec, testSpec, target, granularity = "filter", file] = process.argv.slice(2);
+if (!model || !trainSpec || !testSpec || !(Number(target) > 0)) {
+  console.error("usage: bench/target.ts MODEL TRAIN TEST MS [GRANULARITY] [SCAN.json]");
+  process.exit(2);
+}
+const targetMs = Number(target);
+const gpu = await openGpuWithTuning();
+const graph = await openModel(model);
+const data = await openData(trainSpec, "train");
+const unseen = await openData(testSpec, "test");
+const preprocessing = preprocessingOf(graph, data);
+
+/** Median milliseconds of nets run in turn. */
+async function milliseconds(graphs: readonly Graph[]) {
+  const sessions = [];
+  for (const g of graphs) sessions.push(await compile(gpu, g, { plan: "measured", batch }));
+  for (const [i, s] of sessions.entries())
+    await checkBatch(s, graphs[i]!, firstBatch(unseen, batch, preprocessing, s), 2);
+  const times = await timeInTurn(sessions, rounds);
+  for (const s of sessions) s.dispose();
+  return times.map(spread);
+}
+
+async function top1(g: Graph): Promise<number> {
+  const session = await compile(gpu, g, { batch: 50 });
+  try {
+    return (await evaluate(session, unseen, preprocessing, { batch: 50 })).top1;
+  } finally {
+    session.dispose();
+  }
+}
+
+const solved = await pruneToTarget(gpu, graph, data, {
+  targetMs,
+  batch,
+  request: { method: "magnitude", granularity },
+  scan: {
+    ...(file && existsSync(file) && { resume: parseSensitivity(readFileSync(file, "utf8")) }),
+    onLayer: (soFar) => void (file && writeFileSync(file, JSON.stringify(soFar))),
+  },
+  onAttempt: (a) =>
+    console.error(`solved: ${a.predicted.toFixed(2)} ms predicted, ${a.measured.median.toFixed(2)} measured`),
+});
+
+const uniformly = async (sparsity: number): Promise<Graph> =>
+  (
+    await prune(graph, {
+      method: "magnitude",
+      granularity,
+      sparsity,
+      scope: "layer",
+      ...(granularity === "filter" && { roundTo: alignedFilters }),
+    })
+  ).graph;
+let [low, high] = [0, 0.99];
+let uniform = await uniformly(high);
+for (let k = 0; k < halvings; k++) {
+  const share = (low + high) / 2;
+  const net = await uniformly(share);
+  const [ms] = await milliseconds([net]);
+  console.error(`uniform ${share.toFixed(3)}: ${ms!.median.toFixed(2)} ms`);
+  if (ms!.median <= targetMs) [high, uniform] = [share, net];
+  else low = share;
+}
+const [dense, own, same] = await milliseconds([graph, solved.outcome.graph, uniform]);
+const result = {
+  adapter: gpu.adapter.description,
+  batch,
+  targetMs,
+  granularity,
+  images: unseen.length,
+  dense: { ms: dense, top1: await top1(graph) },
+  solved: {
+    ms: own,
+    top1: await top1(solved.outcome.graph),
+    predicted: solved.report.predicted,
+    measured: solved.report.measured,
+    attempts: solved.report.attempts.length,
+    shares: solved.report.shares,
+  },
+  uniform: { ms: same, top1: await top1(uniform), share: high },
+};
+console.log(JSON.stringify(result, undefined, 2));
+gpu.dispose();
+process.exit(0);
