@@ -1,4 +1,4 @@
-import { PruneError } from "../errors.ts";
+import { InputError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { PrunableLayer } from "../prune/layers.ts";
 import { clearSlices, copyOf } from "../prune/mask-filters.ts";
@@ -7,7 +7,7 @@ import type { HostTensor } from "../tensor/host-tensor.ts";
 
 /**
  * The weights that make the whole net compute what the pruned one does, without any shape changing: pruned weights as they are; of
- * removed channels, zeros wherever a layer reads them. Throws E_PRUNE where a method changes more than the weights of `layers`.
+ * removed channels, zeros wherever a layer reads them. Throws E_INPUT where a method changes more than the weights of `layers`.
  */
 export function changedWeights(
   graph: Graph,
@@ -32,7 +32,7 @@ export function changedWeights(
   for (const [name, value] of pruned.weights) {
     if (value === graph.weights.get(name)) continue;
     if (!open.has(name)) {
-      throw new PruneError(
+      throw new InputError(
         `method ${step.options.method} also changes "${name}", which no sensitivity scan can follow. Scan with magnitude.`,
       );
     }

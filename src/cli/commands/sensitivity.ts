@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { openData } from "../../data/files.ts";
 import { SecateurError, UsageError } from "../../errors.ts";
@@ -142,8 +143,9 @@ async function run(spec: string, options: Options): Promise<void> {
         print(options, latencyTable(result));
       } catch (error) {
         progress.stop();
-        if (error instanceof SecateurError && error.code === "E_ABORTED" && options.resume !== undefined)
-          print(options, `wrote ${options.resume}; the same command goes on from it.`);
+        const stopped = error instanceof SecateurError && error.code === "E_ABORTED";
+        if (stopped && options.resume !== undefined && existsSync(options.resume))
+          print(options, `${options.resume} holds what was measured; the same command goes on from it.`);
         throw error;
       } finally {
         progress.stop();
