@@ -66,6 +66,13 @@ export {
 export type { Recipe, RecipeOptions, RecipeResult } from "./recipes/recipe.ts";
 export { pruneInRounds } from "./recipes/rounds.ts";
 export { type PruningOutcome, type PruningRequest, runPruning } from "./recipes/run.ts";
+export {
+  type Attempt,
+  pruneToTarget,
+  type TargetOptions,
+  type TargetReport,
+  type TargetResult,
+} from "./recipes/target.ts";
 export { type Comparison, compareModels } from "./report/compare.ts";
 export { type CountConvention, type Counts, countBy } from "./report/counts.ts";
 export { meanOverlap, overlap } from "./report/stability.ts";
