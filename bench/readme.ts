@@ -40,7 +40,7 @@ function peers({ best, summary, environment }: PeersResult): string {
   return `${markdownTable(["dense, batch 1 unless said", "best peer", "its time over ours"], rows)}\n\nGeometric means: ${mean}. ${environmentLine(environment)}.`;
 }
 
-function kernels({ summary, environment }: KernelsResult): string {
+function kernels({ summary, environment, rooflines }: KernelsResult): string {
   const sparsities = ["0.25", "0.5", "0.7", "0.75", "0.8", "0.9", "0.95"];
   const names: readonly (readonly [string, Exclude<keyof KernelsResult["summary"], "breakEven">])[] = [
     ["CSR / direct dense", "csr"],
@@ -59,9 +59,15 @@ function kernels({ summary, environment }: KernelsResult): string {
   );
   const head = ["speed-up", "batch", ...sparsities.map((s) => `${(100 * Number(s)).toFixed(0)} %`)];
   const even = Object.entries(summary.breakEven).map(
-    ([kind, s]) => `${kind} ${s === null ? "never" : `at ${(100 * s).toFixed(0)} %`}`,
+    ([kind, s]) =>
+      `${kind} ${s === null ? "at none between those measured" : `at ${(100 * s).toFixed(0)} %`}`,
   );
-  return `${markdownTable(head, rows)}\n\nGeometric means over twelve layers of ResNet-50, random patterns of exact density. Break-even with direct dense: ${even.join(", ")}. ${environmentLine(environment)}.`;
+  const reuse = Object.entries(rooflines.reuseGflops);
+  const roofs = markdownTable(
+    ["multiply-adds per loaded vec4", ...reuse.map(([r]) => r), "nothing loaded"],
+    [["GFLOP/s", ...reuse.map(([, rate]) => rate.toFixed(0)), rooflines.fmaGflops.toFixed(0)]],
+  );
+  return `${roofs}\n\n${markdownTable(head, rows)}\n\nGeometric means over twelve layers of ResNet-50, random patterns of exact density. Break-even with direct dense: ${even.join(", ")}. ${environmentLine(environment)}.`;
 }
 
 function models({ rows, environment }: ModelsResult): string {

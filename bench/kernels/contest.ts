@@ -1,5 +1,6 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
+import { storedDensity } from "../../src/kernels/columns/realise.ts";
 import type { Format } from "../../src/kernels/columns/variants.ts";
 import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
 import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
@@ -100,14 +101,16 @@ function candidates(place: ColumnsPlace, { kind: entrant, weight }: Entrant, kin
   const { problem } = place;
   const contender = (ranked: Ranked): Contender => ({ ranked, weight });
   if (entrant !== "direct" && entrant !== "winograd")
-    return rank(problem, entrant, weight, kind).slice(0, sparseTries).map(contender);
-  const dense = rank(problem, "dense", undefined, kind).filter(
+    return rank(problem, entrant, storedDensity(problem, entrant, weight), kind)
+      .slice(0, sparseTries)
+      .map(contender);
+  const dense = rank(problem, "dense", 1, kind).filter(
     (r) => r.variant.winograd === (entrant === "winograd"),
   );
   const list = dense.slice(0, tries[entrant]).map(contender);
   if (entrant === "winograd") return list;
   const whole = (["csr", "block8x1", "block16x1"] as const).flatMap((format) =>
-    rank(problem, format, weight, kind).slice(0, 1),
+    rank(problem, format, storedDensity(problem, format, weight), kind).slice(0, 1),
   );
   return [...list, ...whole.map(contender)];
 }

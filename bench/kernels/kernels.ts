@@ -1,9 +1,8 @@
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
-import type { Gpu } from "../../src/gpu/gpu.ts";
 import { blockRowsOf, type Format } from "../../src/kernels/columns/variants.ts";
-import type { AdapterKind } from "../../src/plan/estimate.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
+import { adapterKind } from "../../src/run/compile.ts";
 import { contest, type Entrant } from "./contest.ts";
 import { randomPattern } from "./patterns.ts";
 import { type KernelRow, type KernelsResult, summarise } from "./result.ts";
@@ -44,12 +43,6 @@ const shapesOf = (options: KernelsOptions): readonly Shape[] => {
   const some = options.set === "quick" ? [defaultShapes[2]!] : all;
   return some.filter((s) => options.only === undefined || shapeName(s).includes(options.only));
 };
-
-export const adapterKind = (gpu: Gpu): AdapterKind => ({
-  software: gpu.adapter.software,
-  maxInvocations: gpu.device.limits.maxComputeInvocationsPerWorkgroup,
-  subgroup: gpu.adapter.subgroups?.min ?? 0,
-});
 
 /** Every shape and batch: the dense kernels and the sparse ones at each sparsity, checked, then timed in turn. */
 export async function runKernels(options: KernelsOptions, wanted?: Cases): Promise<KernelsResult> {

@@ -34,7 +34,7 @@ export interface KernelsResult {
     readonly ellVsBest: ByBatch;
     readonly block8x1: ByBatch;
     readonly block8x1VsBest: ByBatch;
-    /** Sparsity from which the format is faster than the fastest direct kernel, on the geometric mean; null where it never is. */
+    /** Sparsity from which the format is faster than the fastest direct kernel, on the geometric mean; null where it lies between no two measured. */
     readonly breakEven: Readonly<Record<"csr" | "block8x1", number | null>>;
   };
 }
@@ -76,7 +76,7 @@ export function breakEven(rows: readonly KernelRow[], kind: Row["kind"]): number
   for (const [i, [sparsity, time]] of points.entries()) {
     if (time > 1) continue;
     const before = points[i - 1];
-    if (!before) return sparsity;
+    if (!before) return null;
     const [s0, t0] = before;
     return s0 + ((t0 - 1) / (t0 - time)) * (sparsity - s0);
   }
@@ -134,7 +134,8 @@ export function summaryTable(summary: KernelsResult["summary"]): string {
       ]),
   );
   const even = Object.entries(summary.breakEven).map(
-    ([kind, s]) => `${kind} ${s === null ? "never" : `from ${(100 * s).toFixed(0)} %`}`,
+    ([kind, s]) =>
+      `${kind} ${s === null ? "at none between those measured" : `from ${(100 * s).toFixed(0)} %`}`,
   );
   return `${textTable(["geometric means", "batch", "ratio by sparsity"], rows)}\nbreaks even with direct dense: ${even.join(", ")}`;
 }
@@ -165,7 +166,7 @@ export function crossoverTable(rows: readonly KernelRow[]): string {
         String(batch),
         kind,
         ...sparsities.map((s) => list.find((r) => r.sparsity === s)?.vsDirect.median.toFixed(2) ?? "-"),
-        from === null ? "never" : `${(100 * from).toFixed(0)} %`,
+        from === null ? "-" : `${(100 * from).toFixed(0)} %`,
       ];
     }),
   );

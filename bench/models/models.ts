@@ -9,9 +9,8 @@ import { prune } from "../../src/prune/prune.ts";
 import { type Environment, environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { compile } from "../../src/run/compile.ts";
-import { runReference } from "../../src/run/reference.ts";
 import type { Session } from "../../src/run/session.ts";
-import { compareOutputs } from "../../src/run/verify.ts";
+import { checkBatch } from "../../src/run/timing.ts";
 import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
 
@@ -116,7 +115,7 @@ async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promi
     for (const [i, entrant] of entrants.entries()) {
       options.onProgress?.(`${c.arch} ${label(entrant)}: planning`, i, entrants.length);
       const session = await compile(gpu, entrant.graph, { plan: "measured", batch: c.batch });
-      const maxError = await check(session, entrant.graph, images);
+      const maxError = await checkBatch(session, entrant.graph, images, 1);
       sessions.push({ entrant, session, maxError, cpuMs: await startingMs(session, images) });
     }
     const times = await timeInTurn(
@@ -152,18 +151,6 @@ function countFormats(plan: Plan): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { format } of plan.layers) counts[format] = (counts[format] ?? 0) + 1;
   return counts;
-}
-
-/** Compares the first image's outputs with the double-precision reference; throws E_VERIFY beyond 1e-3. */
-async function check(session: Session, graph: Graph, images: HostTensor): Promise<number> {
-  const input = session.inputs[0]!.name;
-  const output = session.outputs[0]!.name;
-  const all = (await session.run({ [input]: images }))[output]!;
-  const first = (t: HostTensor): HostTensor =>
-    tensor((t.data as Float32Array).slice(0, t.data.length / t.shape[0]!), [1, ...t.shape.slice(1)]);
-  const expected = runReference(graph, { [input]: first(images) });
-  return compareOutputs({ [output]: first(all) }, { [output]: expected[output]! }, 1e-3).outputs[0]!
-    .maxRelative;
 }
 
 /** Milliseconds of JavaScript until a run is submitted: the median of a few. */

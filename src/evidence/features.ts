@@ -1,14 +1,14 @@
 import { InputError } from "../errors.ts";
-import { type Attribute, type Graph, type GraphValue, makeGraph } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { type Inference, inferTypes } from "../graph/infer.ts";
 import type { EvidenceKind } from "../prune/evidence.ts";
 import { type FeatureSite, layerFeatures } from "../prune/feature-sites.ts";
 import type { PrunableLayer } from "../prune/layers.ts";
 import { compile } from "../run/compile.ts";
-import { type HostTensor, scalar, tensor } from "../tensor/host-tensor.ts";
+import { type HostTensor, scalar } from "../tensor/host-tensor.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
-import { underMasks } from "../train/net.ts";
 import type { CollectContext, Collector } from "./collector.ts";
+import { type Draft, draftOf } from "./draft.ts";
 
 /**
  * Mean over images of the rank of the map that each filter makes, behind the nonlinearity, as a share of the largest rank that a map
@@ -30,12 +30,6 @@ export const zeroShares: Collector = collectorOf("zeroShares", (d, x, [, , heigh
     most: height! * width!,
   };
 });
-
-interface Draft {
-  node(op: string, inputs: readonly string[], attributes?: Record<string, Attribute>): string;
-  constant(value: HostTensor): string;
-  list(values: readonly number[]): string;
-}
 
 /** Adds nodes that sum a statistic of maps x [N, C, H, W] over the batch, to [C]; `most` is what one image can add at most. */
 type Statistic = (d: Draft, x: string, shape: Shape) => { readonly sums: string; readonly most: number };
@@ -99,21 +93,7 @@ function featureProbe(
   shapes: ReadonlyMap<string, readonly number[]>,
 ): { readonly graph: Graph; readonly parts: readonly Part[] } {
   const inference = inferTypes(graph, shapes);
-  const weights = new Map(underMasks(graph));
-  const nodes = [...graph.nodes];
-  const d: Draft = {
-    node(op, inputs, attributes = {}) {
-      const name = `evidence/${op}#${nodes.length}`;
-      nodes.push({ name, op, inputs, outputs: [name], attributes: new Map(Object.entries(attributes)) });
-      return name;
-    },
-    constant(value) {
-      const name = `evidence/constant#${weights.size}`;
-      weights.set(name, value);
-      return name;
-    },
-    list: (values) => d.constant(tensor(values, [values.length], "i64")),
-  };
+  const d = draftOf(graph);
   const parts = layers.flatMap((layer) =>
     layerFeatures(graph, inference, layer).map(({ activated }): Part => {
       const maps = mapsOf(d, activated, layer.rows, inference);
@@ -121,8 +101,7 @@ function featureProbe(
       return { weight: layer.weight, value: sums, most };
     }),
   );
-  const outputs = parts.map(({ value }): GraphValue => ({ name: value, dtype: "f32", shape: [] }));
-  return { graph: makeGraph({ name: graph.name, inputs: graph.inputs, outputs, nodes, weights }), parts };
+  return { graph: d.build(parts.map(({ value }) => value)), parts };
 }
 
 /** The layer's own channels at a place as [N, C, H, W]; axes before the last are taken together, missing ones are 1. */

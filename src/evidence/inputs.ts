@@ -1,6 +1,6 @@
 import { InputError } from "../errors.ts";
 import { contextOf } from "../graph/evaluate.ts";
-import { type Attribute, type Graph, type GraphValue, makeGraph, type Node } from "../graph/graph.ts";
+import type { Attribute, Graph, Node } from "../graph/graph.ts";
 import { type Inference, inferTypes } from "../graph/infer.ts";
 import { gemmGeometry } from "../graph/ops/gemm.ts";
 import { convGeometry } from "../graph/ops/support/window.ts";
@@ -9,8 +9,8 @@ import type { PrunableLayer } from "../prune/layers.ts";
 import { compile } from "../run/compile.ts";
 import { type HostTensor, tensor } from "../tensor/host-tensor.ts";
 import { sizeOf } from "../tensor/shape.ts";
-import { underMasks } from "../train/net.ts";
 import type { CollectContext, Collector } from "./collector.ts";
+import { type Draft, draftOf } from "./draft.ts";
 
 /** L2 norm of what each column of a weight is multiplied by, over images and pixels (Sun et al. 2023, equation 1). */
 export const inputNorms: Collector = collectorOf("inputNorms", "squares", (sum) => Math.sqrt(sum));
@@ -88,32 +88,13 @@ export function probeGraph(
   shapes: ReadonlyMap<string, readonly number[]>,
 ): { readonly graph: Graph; readonly parts: readonly Part[] } {
   const inference = inferTypes(graph, shapes);
-  const weights = new Map(underMasks(graph));
-  const nodes = [...graph.nodes];
-  const draft: Draft = {
-    node(op, inputs, attributes = {}) {
-      const name = `evidence/${op}#${nodes.length}`;
-      nodes.push({ name, op, inputs, outputs: [name], attributes: new Map(Object.entries(attributes)) });
-      return name;
-    },
-    constant(value) {
-      const name = `evidence/constant#${weights.size}`;
-      weights.set(name, value);
-      return name;
-    },
-  };
+  const draft = draftOf(graph);
   const parts = layers.flatMap((layer) =>
     graph.nodes
       .filter((node) => node.inputs.includes(layer.weight))
       .map((node) => partOf(draft, node, layer, statistic, inference)),
   );
-  const outputs = parts.map(({ value }): GraphValue => ({ name: value, dtype: "f32", shape: [] }));
-  return { graph: makeGraph({ name: graph.name, inputs: graph.inputs, outputs, nodes, weights }), parts };
-}
-
-interface Draft {
-  node(op: string, inputs: readonly string[], attributes?: Record<string, Attribute>): string;
-  constant(value: HostTensor): string;
+  return { graph: draft.build(parts.map(({ value }) => value)), parts };
 }
 
 function partOf(

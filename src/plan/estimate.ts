@@ -1,6 +1,5 @@
-import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import { type ColumnCut, type ColumnsProblem, interleavedOf, stripsOf } from "../kernels/columns/problem.ts";
-import { cutFor, groupsOf, storedDensity } from "../kernels/columns/realise.ts";
+import { cutFor, groupsOf } from "../kernels/columns/realise.ts";
 import { type Format, subgroupOf, type Variant, variants } from "../kernels/columns/variants.ts";
 import { productsOf, tilingOf } from "../kernels/columns/winograd.ts";
 
@@ -153,14 +152,8 @@ export interface Ranked {
 export const runsOn = (variant: Variant, kind: AdapterKind): boolean =>
   variant.workgroup <= kind.maxInvocations && subgroupOf(variant.loop) <= kind.subgroup;
 
-/** All variants of a format that apply to a problem, cheapest first by the cost model. */
-export function rank(
-  p: ColumnsProblem,
-  format: Format,
-  weight: WeightMatrix | undefined,
-  kind: AdapterKind,
-): Ranked[] {
-  const density = weight ? storedDensity(p, format, weight) : 1;
+/** All variants of a format that apply to a problem, cheapest first by the cost model; `density` is what the format stores. */
+export function rank(p: ColumnsProblem, format: Format, density: number, kind: AdapterKind): Ranked[] {
   return variants
     .filter((v) => v.format === format && runsOn(v, kind))
     .flatMap((variant) => {

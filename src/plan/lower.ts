@@ -1,7 +1,6 @@
 import { GraphError, internal, printable } from "../errors.ts";
 import { opOf } from "../graph/evaluate.ts";
 import type { Node } from "../graph/graph.ts";
-import { realise } from "../kernels/columns/realise.ts";
 import { hasHalo, type Layout, layoutKey, place, rowsLayout, sameMemory, viewOf } from "../kernels/layout.ts";
 import type { Dispatch, Operand, View } from "../kernels/lowering.ts";
 import { findLowering } from "../kernels/ops/index.ts";
@@ -11,7 +10,6 @@ import type { HostArray } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { rowStrides } from "../tensor/shape.ts";
 import type { Choice } from "./choose.ts";
-import type { ColumnsPlace } from "./columns-place.ts";
 import type { AdapterKind } from "./estimate.ts";
 import type { Layouts } from "./layouts.ts";
 import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
@@ -51,7 +49,6 @@ const keyOf = (value: string, layout: Layout): string => `${layoutKey(layout)} $
 export function lowerProgram(
   program: Program,
   layouts: Layouts,
-  places: ReadonlyMap<Step, ColumnsPlace>,
   choices: ReadonlyMap<Step, Choice>,
   { software, subgroup }: Pick<AdapterKind, "software" | "subgroup">,
 ): Lowered {
@@ -198,9 +195,7 @@ export function lowerProgram(
   }
 
   function lowerColumns(step: ColumnsStep, index: number): void {
-    const choice = choices.get(step) ?? internal(`layer ${step.name} has no plan`);
-    const { problem } = places.get(step)!;
-    const { variant, cut } = choice;
+    const { variant, realised } = choices.get(step) ?? internal(`layer ${step.name} has no plan`);
     const x = read(step.input, layouts.wanted(step, step.input), index).operand;
     const residual =
       step.residual === undefined
@@ -211,11 +206,7 @@ export function lowerProgram(
       step.bias.kind === "constant"
         ? upload(`${step.name} bias`, step.bias.values)
         : read(step.bias.name, rowsLayout, index).operand;
-    const weight =
-      step.weight.kind === "constant"
-        ? step.weight.matrix
-        : { place: step.weight.place, scale: step.weight.scale };
-    const { arrays, scratch: memory, launches } = realise(problem, variant, cut, weight);
+    const { arrays, scratch: memory, launches } = realised;
     const operands: Record<string, Operand> = { x, bias, residual, y };
     if (step.weight.kind === "variable")
       operands["weight"] = read(step.weight.name, rowsLayout, index).operand;

@@ -77,7 +77,7 @@ async function specialise(
           options.onProgress,
         )
       : { choices: choose(places, mode, kind), tally: undefined };
-  const lowered = lowerProgram(program, layouts, places, choices, kind);
+  const lowered = lowerProgram(program, layouts, choices, kind);
   const device = await buildDeviceProgram(gpu, lowered, graph.name);
   const batch = [...shapes.values()][0]?.[0] ?? 1;
   const plan: Plan = {

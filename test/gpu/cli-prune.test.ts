@@ -1,50 +1,21 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { nonzeros } from "../../src/graph/statistics.ts";
-import { openModel } from "../../src/io/files.ts";
+import { keptWeights, secateur, succeeds } from "../support/command-line.ts";
 import { gpuTest } from "../support/gpu.ts";
 
 const cli = suite("prune on the command line");
-const root = fileURLToPath(new URL("../../", import.meta.url));
+const _root = fileURLToPath(new URL("../../", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "secateur-prune-"));
 const at = (name: string): string => join(dir, name);
-
-interface Run {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function secateur(...args: string[]): Run {
-  const run = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
-    cwd: root,
-    encoding: "utf8",
-    timeout: 120_000,
-  });
-  const err = run.stderr.split("\n").filter((l) => l !== "" && !/^Warning: |^\s+at CheckVk/.test(l));
-  return { status: run.status, out: run.stdout, err: err.join("\n") };
-}
-
-function succeeds(...args: string[]): string {
-  const run = secateur(...args);
-  assert.is(run.status, 0, `${args.join(" ")}: ${run.err}`);
-  return run.out;
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: what a command wrote, looked at field by field
 const json = (name: string): any => JSON.parse(readFileSync(at(name), "utf8"));
 
-async function kept(file: string): Promise<Record<string, number>> {
-  const graph = await openModel(at(file));
-  return Object.fromEntries(
-    [...graph.weights].filter(([, w]) => w.shape.length >= 2).map(([name, w]) => [name, nonzeros(w)]),
-  );
-}
+const kept = (file: string): Promise<Record<string, number>> => keptWeights(at(file));
 
 cli("methods lists every method with kind, granularity and reference", () => {
   const out = succeeds("methods", "--json", at("methods.json"));

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,22 +5,13 @@ import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseSensitivity } from "../../src/sensitivity/curve.ts";
+import { secateur } from "../support/command-line.ts";
 import { gpuTest } from "../support/gpu.ts";
 
 const cli = suite("sensitivity and targets on the command line");
-const root = fileURLToPath(new URL("../../", import.meta.url));
+const _root = fileURLToPath(new URL("../../", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "secateur-sensitivity-"));
 const at = (name: string): string => join(dir, name);
-
-function secateur(...args: string[]): { status: number | null; out: string; err: string } {
-  const run = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
-    cwd: root,
-    encoding: "utf8",
-    timeout: 120_000,
-  });
-  const err = run.stderr.split("\n").filter((l) => l !== "" && !/^Warning: |^\s+at CheckVk/.test(l));
-  return { status: run.status, out: run.stdout, err: err.join("\n") };
-}
 
 gpuTest(cli, "a scan is printed, written as JSON, kept in its file, and gone on with", () => {
   const args = ["sensitivity", "glyphnet", "--data", "glyphs", "--images", "20", "--sparsities", "0.5,0.9"];

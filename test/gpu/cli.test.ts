@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,38 +6,13 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { readNpy, writeNpy } from "../../src/io/npy.ts";
 import { tensor } from "../../src/tensor/host-tensor.ts";
+import { secateur, succeeds } from "../support/command-line.ts";
 import { gpuTest } from "../support/gpu.ts";
 
 const cli = suite("command line");
-const root = fileURLToPath(new URL("../../", import.meta.url));
+const _root = fileURLToPath(new URL("../../", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "secateur-cli-"));
 const at = (name: string): string => join(dir, name);
-
-interface Run {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** What Dawn itself prints where there is no driver of the system, before SwiftShader serves. */
-const fromDawn = /^Warning: |^\s+at CheckVk/;
-
-/** Runs one command line from the sources; what Dawn prints is left out of `err`. */
-function secateur(...args: string[]): Run {
-  const run = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
-    cwd: root,
-    encoding: "utf8",
-    timeout: 120_000,
-  });
-  const err = run.stderr.split("\n").filter((line) => line !== "" && !fromDawn.test(line));
-  return { status: run.status, out: run.stdout, err: err.join("\n") };
-}
-
-function succeeds(...args: string[]): string {
-  const run = secateur(...args);
-  assert.is(run.status, 0, `${args.join(" ")}: ${run.err}`);
-  return run.out;
-}
 
 const json = (name: string): Record<string, never> => JSON.parse(readFileSync(at(name), "utf8"));
 

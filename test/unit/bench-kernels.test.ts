@@ -52,6 +52,7 @@ test("break-even lies where the time passes that of dense", () => {
   const rows = [row("csr", 1, 0.7, 0.5), row("csr", 1, 0.9, 2)];
   assert.ok(Math.abs(breakEven(rows, "csr")! - (0.7 + (2 / 3) * 0.2)) < 1e-9);
   assert.is(breakEven([row("csr", 1, 0.7, 0.5), row("csr", 1, 0.9, 0.9)], "csr"), null);
+  assert.is(breakEven([row("csr", 1, 0.9, 2)], "csr"), null, "what already wins broke even somewhere below");
 });
 
 test("a block ratio above what its zeros allow is found", () => {

@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { glyphs } from "../../src/data/glyphs.ts";
 import { nonzeros } from "../../src/graph/statistics.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
-import { publishedShares, sharesOf } from "../../src/prune/allocations/published.ts";
+import { publishedLists, sharesOf } from "../../src/prune/allocations/published.ts";
 import { prune } from "../../src/prune/prune.ts";
 import { parsePruningManifest, pruningManifest, repeatPruning } from "../../src/recipes/manifest.ts";
 import { type PruningRequest, requirements, runPruning } from "../../src/recipes/run.ts";
@@ -120,7 +120,7 @@ test("published shares give the published counts", async () => {
   };
   assert.equal(await kept("dns"), [72, 770, 2920, 215]);
   assert.equal(await kept("han"), [330, 3000, 32_000, 950]);
-  assert.ok(publishedShares.every((p) => p.reference.includes("arXiv")));
+  assert.ok(publishedLists.every((p) => p.reference.includes("arXiv")));
   await fails(() => sharesOf("owl", "lenet5"), "E_INPUT", /han, dns/);
   await fails(() => sharesOf("han", undefined), "E_INPUT", /this model/);
 });

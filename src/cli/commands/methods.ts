@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { allocations } from "../../prune/allocations/index.ts";
-import { publishedShares } from "../../prune/allocations/published.ts";
+import { publishedLists } from "../../prune/allocations/published.ts";
 import type { Method } from "../../prune/methods/method.ts";
 import { allMethods, recipes } from "../../recipes/index.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
@@ -53,7 +53,7 @@ export function methodsCommand(): Command {
         options,
         textTable(
           ["--sparsity", "for", "reference"],
-          publishedShares.map((p) => [`published:${p.name}`, Object.keys(p.nets).join(" "), p.reference]),
+          publishedLists.map((p) => [`published:${p.name}`, Object.keys(p.nets).join(" "), p.reference]),
         ),
       );
     });

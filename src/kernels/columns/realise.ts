@@ -90,7 +90,7 @@ export function groupsOf(
 }
 
 /** The weight in the variant's format. */
-export function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
+function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
   if (variant.loop === "vector" && variant.format === "dense") return packTransposed(p, w);
   if (variant.format === "ell") return packEll(p, w, variant.rows / 8, variant.load);
   const offsets = offsetsOf(p, variant.load);
@@ -100,8 +100,24 @@ export function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): P
   return packBlocks(p, w, r, offsets, isClustered(variant.format) ? rowClusters(p, w, r) : undefined);
 }
 
-/** Share of values that the format stores. */
+const densities = new WeakMap<WeightMatrix, Map<Format, number>>();
+
+/** Share of values that the format stores; worked out once per matrix. */
 export function storedDensity(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
+  let known = densities.get(w);
+  if (!known) {
+    known = new Map();
+    densities.set(w, known);
+  }
+  let density = known.get(format);
+  if (density === undefined) {
+    density = countStored(p, format, w);
+    known.set(format, density);
+  }
+  return density;
+}
+
+function countStored(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
   if (format === "dense") return 1;
   if (format === "ell") return interleaves(p) ? ellDensity(p, w) : 1;
   const r = blockRowsOf(format);

@@ -1,7 +1,7 @@
 import { InputError, printable } from "../../errors.ts";
 
 /** Shares removed from each layer of a net, as a paper prints them. */
-export interface PublishedShares {
+export interface PublishedList {
   /** What the command line calls it: `--sparsity published:NAME`. */
   readonly name: string;
   readonly reference: string;
@@ -10,7 +10,7 @@ export interface PublishedShares {
 }
 
 /** Lists of shares for single weights. */
-export const publishedShares: readonly PublishedShares[] = [
+export const publishedLists: readonly PublishedList[] = [
   {
     name: "han",
     reference: "Han et al. 2015, arXiv 1506.02626, tables 2 and 3: kept 8, 9, 26 % and 66, 12, 8, 19 %",
@@ -36,10 +36,10 @@ export const publishedShares: readonly PublishedShares[] = [
 
 /** The shares of that list for a net. Throws E_INPUT naming the lists and nets there are. */
 export function sharesOf(name: string, arch: string | undefined): Readonly<Record<string, number>> {
-  const found = publishedShares.find((p) => p.name === name);
+  const found = publishedLists.find((p) => p.name === name);
   if (!found) {
     throw new InputError(
-      `there is no published list "${printable(name)}"; there are ${publishedShares.map((p) => p.name).join(", ")}.`,
+      `there is no published list "${printable(name)}"; there are ${publishedLists.map((p) => p.name).join(", ")}.`,
     );
   }
   const shares = arch === undefined ? undefined : found.nets[arch];
