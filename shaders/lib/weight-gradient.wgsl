@@ -1,9 +1,9 @@
 // The body of conv/weight-gradient and its scalar form: dw[m, k] = sum over columns of dy[m] * x under tap k.
-// The file that includes it says what a Value is (f32 or four images) and how to take one.
+// The file that includes it says what a Value is (f32 or four images) and how to take one; lib/uniform-slopes or
+// lib/shuffled-slopes how the R values of dy are read.
 override WG_SIZE: u32 = 32;
 override RAGGED: bool = false; // is the last quad of a pixel not full?
-const R: u32 = 4u; // @spec 1 2 4 8
-const V: u32 = 4u; // @spec 1 2 4 8
+const V: u32 = 4u; // @spec 1 2 3 4 6 8
 
 struct Params {
   rows: u32, // of pixels: depth x height
@@ -35,18 +35,17 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dw: array<f32>; // [slice][m][k]
 @group(0) @binding(4) var<uniform> params: Params;
 
-@compute @workgroup_size(WG_SIZE)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+fn gradient(group: vec3<u32>, thread: u32, lane: u32) {
   let conv_group = group.y / params.blocks_per_group;
   let row = (group.y - conv_group * params.blocks_per_group) * R;
-  let first = group.x * (WG_SIZE * V) + lane.x;
+  let first = group.x * (WG_SIZE * V) + thread;
   // Rows and taps past the end read the last one again; they are not stored.
-  var dy_at: array<u32, R>;
+  var dy_at: array<u32, LOADS>;
   var x_at: array<u32, V>;
   var acc: array<f32, R * V>;
-  for (var r: u32 = 0u; r < R; r++) { // @unroll
-    dy_at[r] = params.dy_base
-      + (conv_group * params.rows_per_group + min(row + r, params.rows_per_group - 1u)) * params.dy_channel;
+  for (var l: u32 = 0u; l < LOADS; l++) { // @unroll
+    dy_at[l] = params.dy_base
+      + (conv_group * params.rows_per_group + min(row + row_of(l, lane), params.rows_per_group - 1u)) * params.dy_channel;
   }
   for (var v: u32 = 0u; v < V; v++) { // @unroll
     x_at[v] = params.x_base + conv_group * params.x_group + offsets[min(first + v * WG_SIZE, params.taps - 1u)];
@@ -68,9 +67,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
           value[v] = x[x_at[v] + x_run + i];
           if (RAGGED) { value[v] = kept(value[v], i); }
         }
+        var slopes: array<Value, LOADS>;
+        for (var l: u32 = 0u; l < LOADS; l++) { // @unroll
+          slopes[l] = dy[dy_at[l] + dy_run + i];
+          if (RAGGED) { slopes[l] = kept(slopes[l], i); }
+        }
         for (var r: u32 = 0u; r < R; r++) { // @unroll
-          var slope = dy[dy_at[r] + dy_run + i];
-          if (RAGGED) { slope = kept(slope, i); }
+          let slope = slope_of(&slopes, r);
           for (var v: u32 = 0u; v < V; v++) { // @unroll
             acc[r * V + v] = product(acc[r * V + v], slope, value[v]);
           }
@@ -78,12 +81,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       }
     }
   }
+  // A loop that is not unrolled: many stores side by side take seconds to compile on a software adapter.
+  var sums: array<f32, R * V>;
+  for (var i: u32 = 0u; i < R * V; i++) { // @unroll
+    sums[i] = acc[i];
+  }
   let slice = group.z * params.groups * params.rows_per_group;
-  for (var r: u32 = 0u; r < R; r++) { // @unroll
-    for (var v: u32 = 0u; v < V; v++) { // @unroll
+  // Not min(R, rest): a compiler that sees the bound unrolls the loop after all.
+  let count = R - u32(max(i32(row + R) - i32(params.rows_per_group), 0));
+  for (var r = 0u; r < count; r++) {
+    for (var v = 0u; v < V; v++) {
       let k = first + v * WG_SIZE;
-      if (row + r < params.rows_per_group && k < params.taps) {
-        dw[(slice + conv_group * params.rows_per_group + row + r) * params.taps + k] = acc[r * V + v];
+      if (k < params.taps) {
+        dw[(slice + conv_group * params.rows_per_group + row + r) * params.taps + k] = sums[r * V + v];
       }
     }
   }

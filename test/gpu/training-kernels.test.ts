@@ -180,7 +180,10 @@ async function checkWeightGradient(
   const [expected] = evaluateOp("WeightGradient", [image, dy], attributes);
   const { dw, dispatches } = await runWeightGradient(gpu, image, dy, attributes, variant, software);
   const what = `${showShape(image.shape)} by ${JSON.stringify({ ...attributes, ...variant, software })}`;
-  assert.is(dispatches[0]!.kernel, batch > 1 ? "conv/weight-gradient" : "conv/weight-gradient-scalar", what);
+  const { kernel: name } = dispatches[0]!;
+  if (variant?.loop === "shuffle") assert.is(name, "conv/weight-gradient-shuffle", what);
+  else if (variant || batch === 1)
+    assert.is(name, batch > 1 ? "conv/weight-gradient" : "conv/weight-gradient-scalar", what);
   const greatest = numbersOf(expected!).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   assertClose(floats(dw), numbersOf(expected!), { abs: 2e-6 * greatest }, what);
 }
@@ -193,7 +196,28 @@ for (const [k, workgroup] of [8, 16, 32, 64].entries()) {
         // One image in words; then four at once, the last four full or not.
         for (const batch of [1, [3, 8, 5, 6, 4, 7, 2][turn % 7]!]) {
           const problem = problems[turn++ % problems.length]!;
-          await checkWeightGradient(gpu, problem, batch, { rows, taps, workgroup }, turn % 3 > 0);
+          await checkWeightGradient(
+            gpu,
+            problem,
+            batch,
+            { loop: "uniform", rows, taps, workgroup },
+            turn % 3 > 0,
+          );
+        }
+      }
+    }
+  });
+}
+
+for (const workgroup of [8, 16, 32]) {
+  gpuTest(test, `WeightGradient passed from lane to lane, ${workgroup} lanes`, async (gpu) => {
+    if ((gpu.adapter.subgroups?.min ?? 0) < 8) return;
+    let turn = workgroup;
+    for (const rows of [8, 16] as const) {
+      for (const taps of [1, 2, 3, 4, 6] as const) {
+        for (const batch of [4, 7]) {
+          const problem = problems[turn++ % problems.length]!;
+          await checkWeightGradient(gpu, problem, batch, { loop: "shuffle", rows, taps, workgroup }, true);
         }
       }
     }

@@ -3,6 +3,7 @@ import { weightGradientGeometry } from "../../src/graph/ops/weight-gradient.ts";
 import { noActivation } from "../../src/kernels/activation.ts";
 import { type Layout, middleAxes, place, rowsLayout, viewOf } from "../../src/kernels/layout.ts";
 import type { Dispatch, LowerContext, View } from "../../src/kernels/lowering.ts";
+import { imageQuads } from "../../src/kernels/ops/vectors.ts";
 import {
   chooseWeightGradient,
   emitWeightGradient,
@@ -70,8 +71,15 @@ export async function runWeightGradient(
     },
     emit: (dispatch) => dispatches.push(dispatch),
   };
-  const taps = sizeOf(shape.slice(1));
-  const variant = wanted ?? chooseWeightGradient(shape[0]! / geometry.groups, taps, software);
+  const variant =
+    wanted ??
+    chooseWeightGradient({
+      rows: shape[0]! / geometry.groups,
+      taps: sizeOf(shape.slice(1)),
+      unit: imageQuads(views) ? 4 : 1,
+      software,
+      subgroup: gpu.adapter.subgroups?.min ?? 0,
+    });
   emitWeightGradient(context, ...views, dw, variant);
   const after = await runDispatches(gpu, dispatches, contents);
   return { dw: gathered(after.get("value dw")!, "f32", shape, rowsLayout), dispatches };

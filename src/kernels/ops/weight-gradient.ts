@@ -6,31 +6,59 @@ import { emitReduce, foldCodes } from "./reduce.ts";
 import { scratchView } from "./scratch.ts";
 import { imageQuads } from "./vectors.ts";
 
-/** One way to run it: R rows of dw and V taps per thread. */
+/** One way to run it: R rows of dw and V taps per thread, dy read by every thread ("uniform") or passed from lane to lane. */
 export interface WeightGradientVariant {
-  readonly rows: 1 | 2 | 4 | 8;
-  readonly taps: 1 | 2 | 4 | 8;
+  readonly loop: "uniform" | "shuffle";
+  readonly rows: 1 | 2 | 4 | 8 | 16;
+  readonly taps: 1 | 2 | 3 | 4 | 6 | 8;
   readonly workgroup: number;
+}
+
+/** What a variant is chosen by. */
+export interface WeightGradientProblem {
+  /** Of dw in one group of the convolution. */
+  readonly rows: number;
+  readonly taps: number;
+  /** Images at once. */
+  readonly unit: 1 | 4;
+  readonly software: boolean;
+  /** Lanes that every subgroup has; 0 where there are none. */
+  readonly subgroup: number;
 }
 
 const least = <T extends number>(sizes: readonly T[], n: number): T =>
   sizes.find((s) => s >= n) ?? sizes.at(-1)!;
 
-/** Eight rows at once save loads, unless the last ones would be mostly past the end. */
-function rowsFor(rows: number): 1 | 2 | 4 | 8 {
-  if (rows <= 4) return least([1, 2, 4] as const, rows);
-  const padded = (r: number): number => Math.ceil(rows / r) * r;
-  return padded(8) <= 1.1 * padded(4) ? 8 : 4;
-}
+const padded = (n: number, to: number): number => Math.ceil(n / to) * to;
+
+/** The larger number of rows saves loads, unless the last ones would be mostly past the end. */
+const rowsFor = <T extends number>(rows: number, few: T, many: T): T =>
+  padded(rows, many) <= 1.1 * padded(rows, few) ? many : few;
+
+/** Lanes of a subgroup that pass values on. */
+const shuffled = 8;
 
 /**
  * Rows and taps per thread as registers allow, less where dw is smaller; lanes as many as there are taps for, up to what the
- * adapter likes: a software adapter loops over them on one core, a GPU needs them to fill its lanes.
+ * adapter likes: a software adapter loops over them on one core, a GPU needs them to fill its lanes. A software adapter pays for
+ * every load alike, so there dy is read once per subgroup.
  */
-export function chooseWeightGradient(rows: number, taps: number, software: boolean): WeightGradientVariant {
+export function chooseWeightGradient(problem: WeightGradientProblem): WeightGradientVariant {
+  const { rows, taps, unit, software, subgroup } = problem;
+  if (software && unit === 4 && subgroup >= shuffled && rows >= shuffled) {
+    const waste = (v: number): number => padded(taps, v * shuffled) / taps;
+    const wide = ([4, 6, 3, 2, 1] as const).reduce((best, v) => (waste(v) < waste(best) - 0.05 ? v : best));
+    return { loop: "shuffle", rows: rowsFor(rows, 8, 16), taps: wide, workgroup: shuffled };
+  }
   const perThread = least([1, 2, 4] as const, Math.ceil(taps / (software ? 8 : 16)));
   const lanes = software ? [8] : [16, 32, 64];
-  return { rows: rowsFor(rows), taps: perThread, workgroup: least(lanes, Math.ceil(taps / perThread)) };
+  const few = rows <= 4 ? least([1, 2, 4] as const, rows) : rowsFor(rows, 4, 8);
+  return {
+    loop: "uniform",
+    rows: few,
+    taps: perThread,
+    workgroup: least(lanes, Math.ceil(taps / perThread)),
+  };
 }
 
 /** Workgroups that keep every core or multiprocessor busy; with fewer the pixels are cut into slices. */
@@ -50,18 +78,29 @@ export const weightGradientLowering: Lowering = {
     if (sizeOf(dw.shape) === 0) return;
     const g = weightGradientGeometry(context);
     const taps = sizeOf(dw.shape.slice(1));
-    const software = context.software ?? false;
-    const variant = chooseWeightGradient(g.outChannels / g.groups, taps, software);
+    const variant = chooseWeightGradient({
+      rows: g.outChannels / g.groups,
+      taps,
+      unit: imageQuads([x, dy]) ? 4 : 1,
+      software: context.software ?? false,
+      subgroup: context.subgroup ?? 0,
+    });
     emitWeightGradient(context, x, dy, dw, variant);
   },
 };
+
+const kernels = {
+  shuffle: "conv/weight-gradient-shuffle",
+  4: "conv/weight-gradient",
+  1: "conv/weight-gradient-scalar",
+} as const;
 
 export function emitWeightGradient(
   context: LowerContext,
   x: View,
   dy: View,
   dw: View,
-  { rows, taps: perThread, workgroup }: WeightGradientVariant,
+  { loop, rows, taps: perThread, workgroup }: WeightGradientVariant,
 ): void {
   const g = weightGradientGeometry(context);
   const taps = sizeOf(dw.shape.slice(1));
@@ -78,7 +117,7 @@ export function emitWeightGradient(
   const cut = Math.max(1, Math.ceil(pixels.rows / rowsPerSlice));
   const partial = cut === 1 ? dw : scratchView(context, "slices", [cut, sizeOf(dw.shape)]);
   context.emit({
-    kernel: unit === 4 ? "conv/weight-gradient" : "conv/weight-gradient-scalar",
+    kernel: kernels[loop === "shuffle" ? loop : unit],
     spec: { R: rows, V: perThread },
     constants: { WG_SIZE: workgroup, RAGGED: pixels.params.tail === 0 ? 0 : 1 },
     bindings: {
