@@ -8,6 +8,7 @@ const suites: Readonly<Record<string, () => Promise<Command>>> = {
   crossover: async () => (await import("./kernels/command.ts")).crossoverCommand(),
   dlmc: async () => (await import("./kernels/dlmc-command.ts")).dlmcCommand(),
   models: async () => (await import("./models/command.ts")).modelsCommand(),
+  methods: async () => (await import("./methods/command.ts")).methodsCommand(),
   diff: async () => (await import("./diff.ts")).diffCommand(),
   peers: async () => (await import("./peers/command.ts")).peersCommand(),
 };
