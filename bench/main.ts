@@ -9,6 +9,7 @@ const suites: Readonly<Record<string, () => Promise<Command>>> = {
   dlmc: async () => (await import("./kernels/dlmc-command.ts")).dlmcCommand(),
   models: async () => (await import("./models/command.ts")).modelsCommand(),
   methods: async () => (await import("./methods/command.ts")).methodsCommand(),
+  surgery: async () => (await import("./surgery/command.ts")).surgeryCommand(),
   diff: async () => (await import("./diff.ts")).diffCommand(),
   peers: async () => (await import("./peers/command.ts")).peersCommand(),
 };
