@@ -10,6 +10,7 @@ const suites: Readonly<Record<string, () => Promise<Command>>> = {
   models: async () => (await import("./models/command.ts")).modelsCommand(),
   methods: async () => (await import("./methods/command.ts")).methodsCommand(),
   surgery: async () => (await import("./surgery/command.ts")).surgeryCommand(),
+  dead: async () => (await import("./dead.ts")).deadCommand(),
   diff: async () => (await import("./diff.ts")).diffCommand(),
   peers: async () => (await import("./peers/command.ts")).peersCommand(),
 };
