@@ -17,15 +17,34 @@ export interface Part {
   readonly height: number;
 }
 
+/** The columns of a layer as there were before those that nothing reads were left out (compaction puts a Gather in front). */
+export interface Columns {
+  readonly count: number;
+  /** Where a column of the weight was. */
+  place(column: number): number;
+  /** What holds all of them: the value in front of the Gather, or what the layer reads. */
+  readonly from: string | undefined;
+}
+
+export function columnsOf(graph: Graph, types: GraphTypes, layer: PrunableLayer): Columns {
+  const reader = graph.nodes.find((node) => node.inputs[1] === layer.weight);
+  const gather = graph.nodes.find((node) => node.outputs[0] === reader?.inputs[0]);
+  const indices = gather?.op === "Gather" ? graph.weights.get(gather.inputs[1]!)?.data : undefined;
+  const count = types.types.get(gather?.inputs[0] ?? "")?.shape.at(-1);
+  if (!indices || count === undefined || indices.length !== layer.cols)
+    return { count: layer.cols, place: (column) => column, from: reader?.inputs[0] };
+  return { count, place: (column) => getNumber(indices, column), from: gather!.inputs[0] };
+}
+
 /** How many weights of each column are kept. */
-export function keptPerColumn(graph: Graph, layer: PrunableLayer): Uint32Array {
+export function keptPerColumn(graph: Graph, layer: PrunableLayer, columns: Columns): Uint32Array {
   const weight = graph.weights.get(layer.weight)!.data;
   const mask = graph.masks.get(layer.weight)?.data;
   const after = sizeOf(layer.shape.slice(layer.outAxis + 1));
-  const counts = new Uint32Array(layer.cols);
+  const counts = new Uint32Array(columns.count);
   for (let i = 0; i < weight.length; i++) {
     if (getNumber(weight, i) === 0 || (mask && getNumber(mask, i) === 0)) continue;
-    counts[Math.floor(i / (after * layer.rows)) * after + (i % after)]!++;
+    counts[columns.place(Math.floor(i / (after * layer.rows)) * after + (i % after))]!++;
   }
   return counts;
 }
@@ -37,13 +56,12 @@ export function keptPerColumn(graph: Graph, layer: PrunableLayer): Uint32Array {
 export function flattenedImage(
   graph: Graph,
   types: GraphTypes,
-  layer: PrunableLayer,
+  columns: Columns,
 ): readonly [number, number, number] | undefined {
-  const reader = graph.nodes.find((node) => node.inputs[1] === layer.weight);
-  const flatten = graph.nodes.find((node) => node.outputs[0] === reader?.inputs[0]);
+  const flatten = graph.nodes.find((node) => node.outputs[0] === columns.from);
   if (flatten?.op !== "Flatten" && flatten?.op !== "Reshape") return undefined;
   const [, c = 0, h = 0, w = 0, ...more] = types.types.get(flatten.inputs[0]!)?.shape ?? [];
-  return more.length === 0 && w > 1 && c * h * w === layer.cols ? [c, h, w] : undefined;
+  return more.length === 0 && w > 1 && c * h * w === columns.count ? [c, h, w] : undefined;
 }
 
 /**

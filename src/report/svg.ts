@@ -4,7 +4,14 @@ import { layerMatches, type PrunableLayer, prunableLayers } from "../prune/layer
 import { staticTypes } from "../prune/types.ts";
 import { getNumber } from "../tensor/host-tensor.ts";
 import { sizeOf } from "../tensor/shape.ts";
-import { columnProfile, flattenedImage, keptPerColumn, pixelMap } from "./mask-profile.ts";
+import {
+  type Columns,
+  columnProfile,
+  columnsOf,
+  flattenedImage,
+  keptPerColumn,
+  pixelMap,
+} from "./mask-profile.ts";
 
 /** Side of a square and width of the border, in pixels. */
 const cell = 4;
@@ -18,7 +25,7 @@ const shades = 8;
  * Which weights of a layer are kept, as an SVG: one row per output channel, one column per weight of its filter, dark where
  * the weight is neither zero nor masked. Below it the share kept of every column, and where the columns are the pixels of a
  * flattened image, that image with what reads each pixel. A large weight is drawn with squares of f × f weights, shaded by how many are kept,
- * and says so. `layer` names a node that can be pruned, its weight, or the weight without ".weight". Throws E_INPUT for
+ * and says so. Columns that compaction has left out, since nothing reads them, are drawn empty. `layer` names a node that can be pruned, its weight, or the weight without ".weight". Throws E_INPUT for
  * another name and lists the layers.
  */
 export function maskPicture(graph: Graph, layer: string): string {
@@ -30,13 +37,14 @@ export function maskPicture(graph: Graph, layer: string): string {
       `there is no layer "${printable(layer)}" with a weight to draw; the layers are ${layers.map((l) => printable(l.name)).join(", ")}.`,
     );
   }
-  const side = Math.ceil(Math.sqrt((found.rows * found.cols) / maxSquares));
-  const { kept, levels, rows, columns } = squares(graph, found, side);
+  const read = columnsOf(graph, types, found);
+  const side = Math.ceil(Math.sqrt((found.rows * read.count) / maxSquares));
+  const { kept, levels, rows, columns } = squares(graph, found, read, side);
   const all = found.rows * found.cols;
   const share = ((100 * kept) / all).toFixed(1);
   const scale = side > 1 ? `; a square is ${side} x ${side} weights` : "";
-  const counts = keptPerColumn(graph, found);
-  const image = flattenedImage(graph, types, found);
+  const counts = keptPerColumn(graph, found, read);
+  const image = flattenedImage(graph, types, read);
   const kernel = sizeOf(found.shape.slice(2));
   const [period, what] = image ? [image[2], "a row of pixels"] : [kernel, "an input channel"];
   const parts = [
@@ -72,11 +80,11 @@ interface Squares {
 }
 
 /** Counts what is kept in squares of side × side weights. */
-function squares(graph: Graph, layer: PrunableLayer, side: number): Squares {
+function squares(graph: Graph, layer: PrunableLayer, read: Columns, side: number): Squares {
   const weight = graph.weights.get(layer.weight)!.data;
   const mask = graph.masks.get(layer.weight)?.data;
   const rows = Math.ceil(layer.rows / side);
-  const columns = Math.ceil(layer.cols / side);
+  const columns = Math.ceil(read.count / side);
   const counts = new Uint32Array(rows * columns);
   const before = sizeOf(layer.shape.slice(0, layer.outAxis));
   const after = sizeOf(layer.shape.slice(layer.outAxis + 1));
@@ -87,14 +95,14 @@ function squares(graph: Graph, layer: PrunableLayer, side: number): Squares {
       const line = Math.floor(row / side) * columns;
       for (let column = p * after; column < (p + 1) * after; column++, i++) {
         if (getNumber(weight, i) === 0 || (mask && getNumber(mask, i) === 0)) continue;
-        counts[line + Math.floor(column / side)]!++;
+        counts[line + Math.floor(read.place(column) / side)]!++;
         kept++;
       }
     }
   }
   const levels = Uint8Array.from(counts, (n, at) => {
     const high = Math.min(side, layer.rows - Math.floor(at / columns) * side);
-    const wide = Math.min(side, layer.cols - (at % columns) * side);
+    const wide = Math.min(side, read.count - (at % columns) * side);
     return shadeOf(n, high * wide);
   });
   return { rows, columns, levels, kept };

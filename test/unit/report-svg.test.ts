@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import { graphBuilder } from "../../src/graph/builder.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
+import { compact } from "../../src/prune/compact.ts";
 import { prune } from "../../src/prune/prune.ts";
 import { maskPicture } from "../../src/report/svg.ts";
 import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
@@ -184,6 +185,22 @@ svg("names are escaped", () => {
   const text = maskPicture(b.build(), '<a & "b">');
   assert.match(text, "&#60;a &#38; &#34;b&#34;&#62;: ");
   assert.not.match(text, "<a");
+});
+
+svg("columns that compaction has left out are drawn where they were, empty", async () => {
+  const b = graphBuilder("bands");
+  const image = b.input("image", [null, 1, 4, 5]);
+  const flat = b.node("Flatten", [image], { axis: 1 }, { name: "flatten" });
+  const weight = tensor(new Float32Array(3 * 20), [3, 20]);
+  for (const y of [0, 1, 2, 3]) for (const r of [0, 1, 2]) weight.data[r * 20 + y * 5 + 1 + r] = 1;
+  b.output(b.node("Gemm", [flat, b.weight("w", weight)], { transB: 1 }, { name: "ip1" }), [null, 3]);
+  const whole = b.build();
+  const { graph: small } = await compact(whole);
+  assert.equal(small.weights.get("w")!.shape, [3, 12]);
+  assert.is(
+    maskPicture(small, "ip1"),
+    maskPicture(whole, "ip1").replace("12 of 60 kept (20.0 %)", "12 of 36 kept (33.3 %)"),
+  );
 });
 
 svg.run();
