@@ -3,30 +3,28 @@
 //     [--methods hrank,magnitude] [--seeds 5] [--images 640] [--limit N] [--retrain EPOCHS] [--recover bias|least-squares]
 // Resumable: a row that FILE holds already is not measured again; one with other settings is. PATTERN picks layers by name, such as
 // '\.conv1$' for the first convolution of every block. Test images judge and choose nothing.
-import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { Dataset } from "../src/data/dataset.ts";
 import { openData } from "../src/data/files.ts";
 import { collectEvidence } from "../src/evidence/collect.ts";
 import { openGpuInNode } from "../src/gpu/dawn.ts";
-import type { Graph } from "../src/graph/graph.ts";
-import { openModel, writeFileWhole } from "../src/io/files.ts";
+import { openModel } from "../src/io/files.ts";
 import type { Evidence } from "../src/prune/evidence.ts";
 import { prunableLayers } from "../src/prune/layers.ts";
 import { findMethod } from "../src/prune/methods/index.ts";
 import { neededEvidence, prune } from "../src/prune/prune.ts";
 import type { Recovery } from "../src/prune/recover.ts";
 import { staticTypes } from "../src/prune/types.ts";
-import { compile } from "../src/run/compile.ts";
-import { evaluate } from "../src/run/evaluate.ts";
-import { preprocessingOf } from "../src/run/preprocessing.ts";
+import { environment } from "../src/report/environment.ts";
+import { nodeHost } from "../src/report/host.ts";
+import { spreadOf } from "../src/report/stability.ts";
 import { train } from "../src/train/train.ts";
+import { top1 } from "./accuracy.ts";
+import { type Identified, keptRows } from "./kept-rows.ts";
 
-interface Row {
+interface Row extends Identified {
   readonly method: string;
   readonly rate: number;
   readonly seed: number;
-  readonly settings: string;
   readonly top1: number;
   /** After retraining. */
   readonly retrained?: number;
@@ -61,15 +59,16 @@ const recover = o.recover as Recovery | undefined;
 const pattern = new RegExp(o.layers);
 const layers = prunableLayers(graph, staticTypes(graph)).filter((l) => pattern.test(l.name));
 const epochs = Number(o.retrain);
-const settings = JSON.stringify({
-  spec,
+const settings = {
+  model: graph.name,
+  train: data.length,
   test: test.length,
   layers: o.layers,
-  images: o.images,
-  recover,
+  images: Number(o.images),
   epochs,
-});
-const rows: Row[] = existsSync(o.json) ? JSON.parse(readFileSync(o.json, "utf8")).rows : [];
+  ...(recover && { recover }),
+};
+const kept = keptRows<Row>(o.json);
 const gathered = new Map<string, Evidence>();
 
 /** Evidence is gathered once per method, and only where a row is missing. */
@@ -82,17 +81,9 @@ async function evidenceFor(method: string): Promise<Evidence> {
   return found;
 }
 
-async function accuracy(net: Graph, set: Dataset): Promise<number> {
-  const session = await compile(gpu, net, { plan: "estimated", batch: 100 });
-  const { top1 } = await evaluate(session, set, preprocessingOf(net, set), { batch: 100 });
-  session.dispose();
-  return top1;
-}
-
 async function measured(method: string, rate: number, seed: number): Promise<Row> {
-  const before = rows.find(
-    (r) => r.method === method && r.rate === rate && r.seed === seed && r.settings === settings,
-  );
+  const id = JSON.stringify({ ...settings, method, rate, seed });
+  const before = kept.find(id);
   if (before) return before;
   const { graph: pruned } = await prune(graph, {
     method,
@@ -103,24 +94,23 @@ async function measured(method: string, rate: number, seed: number): Promise<Row
     evidence: await evidenceFor(method),
     ...(recover && { recover }),
   });
-  const top1 = await accuracy(pruned, test);
+  const accuracy = await top1(gpu, pruned, test);
   const again = { epochs, fineTune: true, validation: 0, test, seed: 1 };
   const retrained = epochs > 0 ? (await train(gpu, pruned, data, again)).test!.top1 : undefined;
-  const row = { method, rate, seed, settings, top1, ...(retrained !== undefined && { retrained }) };
-  rows.push(row);
-  await writeFileWhole(o.json!, JSON.stringify({ adapter: gpu.adapter.description, dense, rows }, null, 1));
+  const row = { id, method, rate, seed, top1: accuracy, ...(retrained !== undefined && { retrained }) };
+  await kept.add(row);
   return row;
 }
 
 const shown = (list: readonly (number | undefined)[]): string => {
   const known = list.filter((v) => v !== undefined);
   if (known.length === 0) return "";
-  const mean = known.reduce((a, b) => a + b, 0) / known.length;
-  const spread = Math.sqrt(known.reduce((s, v) => s + (v - mean) ** 2, 0) / Math.max(1, known.length - 1));
-  return `${(100 * mean).toFixed(2)}${known.length > 1 ? ` ± ${(100 * spread).toFixed(2)}` : ""}`;
+  const { mean, deviation } = spreadOf(known.map((v) => 100 * v));
+  return `${mean.toFixed(2)}${deviation === undefined ? "" : ` ± ${deviation.toFixed(2)}`}`;
 };
 
-const dense = await accuracy(graph, test);
+const dense = await top1(gpu, graph, test);
+await kept.write({ environment: environment(gpu.adapter, nodeHost()), dense, settings });
 console.log(`${spec}: ${(100 * dense).toFixed(2)} % of ${test.length} images on ${gpu.adapter.description}`);
 console.log(`${layers.length} layers; method, rate, top-1 %${epochs > 0 ? `, after ${epochs} epochs` : ""}`);
 for (const rate of o.rates.split(",").map(Number)) {

@@ -5,13 +5,24 @@ import type { Comparison } from "../src/report/compare.ts";
 import { comparisonNotes, comparisonRows } from "../src/report/comparison-table.ts";
 import { environmentLine } from "../src/report/environment.ts";
 import { markdownTable } from "../src/report/table.ts";
+import { type DeadResult, deadTable } from "./dead.ts";
 import type { DlmcResult } from "./kernels/dlmc.ts";
 import type { ByBatch, KernelsResult } from "./kernels/result.ts";
+import { methodsTable } from "./methods/result.ts";
 import { label, type ModelsResult } from "./models/models.ts";
 import type { PeersResult } from "./peers/result.ts";
+import type { SurgeryResult } from "./surgery/surgery.ts";
 
 /** How the file of each name is shown; any other name is a comparison of models. */
-const shown: Readonly<Record<string, (result: never) => string>> = { peers, kernels, models, dlmc };
+const shown: Readonly<Record<string, (result: never) => string>> = {
+  peers,
+  kernels,
+  models,
+  dlmc,
+  dead,
+  surgery,
+  methods: methodsTable,
+};
 
 /** A document with every table made anew from its result file. */
 export function withTables(document: string, result: (name: string) => unknown): string {
@@ -104,11 +115,42 @@ function dlmc({ summary, environment, batch }: DlmcResult): string {
   return `${markdownTable(head, rows)}\n\nGeometric means over the really pruned layers of ResNet-50, batch ${batch}. ${environmentLine(environment)}.`;
 }
 
+function dead(result: DeadResult): string {
+  const [head, ...rows] = deadTable(result);
+  return `${markdownTable(head!, rows)}\n\n${environmentLine(result.environment)}.`;
+}
+
+function surgery({ rows, environment }: SurgeryResult): string {
+  const shares = (list: Readonly<Record<string, number>>): string =>
+    Object.values(list)
+      .map((share) => (100 * share).toFixed(1))
+      .join(" / ");
+  const table = rows.map((r) => [
+    shares(r.sparsity),
+    `${r.epochs}, ${r.rate}`,
+    `${r.compression.toFixed(1)}x`,
+    shares(r.kept),
+    Object.values(r.channels).slice(0, -1).join("-"),
+    (100 * (1 - r.validation)).toFixed(2),
+    (100 * (1 - r.test)).toFixed(2),
+  ]);
+  const head = [
+    "cut at first, %",
+    "epochs, rate",
+    "fewer values",
+    "weights left, %",
+    "channels left",
+    "validation error, %",
+    "test error, %",
+  ];
+  return `${markdownTable(head, table)}\n\n${environmentLine(environment)}.`;
+}
+
 export const readResult = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`results/${name}.json`, import.meta.url), "utf8"));
 
 /** The documents that hold such tables. */
-export const documents = ["README.md", "bench/NOTES.md"] as const;
+export const documents = ["README.md", "bench/NOTES.md", "bench/METHODS.md"] as const;
 
 if (process.argv[1]?.endsWith("readme.ts")) {
   for (const name of documents) {

@@ -14,10 +14,10 @@ import { openGpuWithTuning } from "../src/plan/tuning-folder.ts";
 import { prune } from "../src/prune/prune.ts";
 import { alignedFilters, pruneToTarget } from "../src/recipes/target.ts";
 import { compile } from "../src/run/compile.ts";
-import { evaluate } from "../src/run/evaluate.ts";
 import { preprocessingOf } from "../src/run/preprocessing.ts";
 import { checkBatch, firstBatch, timeInTurn } from "../src/run/timing.ts";
 import { parseSensitivity } from "../src/sensitivity/curve.ts";
+import { top1 } from "./accuracy.ts";
 
 const batch = 32;
 const rounds = 15;
@@ -44,15 +44,6 @@ async function milliseconds(graphs: readonly Graph[]) {
   const times = await timeInTurn(sessions, rounds);
   for (const s of sessions) s.dispose();
   return times.map(spread);
-}
-
-async function top1(g: Graph): Promise<number> {
-  const session = await compile(gpu, g, { batch: 50 });
-  try {
-    return (await evaluate(session, unseen, preprocessing, { batch: 50 })).top1;
-  } finally {
-    session.dispose();
-  }
 }
 
 const solved = await pruneToTarget(gpu, graph, data, {
@@ -94,16 +85,16 @@ const result = {
   targetMs,
   granularity,
   images: unseen.length,
-  dense: { ms: dense, top1: await top1(graph) },
+  dense: { ms: dense, top1: await top1(gpu, graph, unseen) },
   solved: {
     ms: own,
-    top1: await top1(solved.outcome.graph),
+    top1: await top1(gpu, solved.outcome.graph, unseen),
     predicted: solved.report.predicted,
     measured: solved.report.measured,
     attempts: solved.report.attempts.length,
     shares: solved.report.shares,
   },
-  uniform: { ms: same, top1: await top1(uniform), share: high },
+  uniform: { ms: same, top1: await top1(gpu, uniform, unseen), share: high },
 };
 console.log(JSON.stringify(result, undefined, 2));
 gpu.dispose();

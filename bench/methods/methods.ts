@@ -10,11 +10,10 @@ import { pruneInRounds } from "../../src/recipes/rounds.ts";
 import { type Comparison, compareModels } from "../../src/report/compare.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
-import { compile } from "../../src/run/compile.ts";
-import { evaluate } from "../../src/run/evaluate.ts";
 import { preprocessingOf } from "../../src/run/preprocessing.ts";
 import type { TrainOptions } from "../../src/train/options.ts";
 import { train } from "../../src/train/train.ts";
+import { top1 } from "../accuracy.ts";
 import { keptRows } from "../kept-rows.ts";
 import {
   type Entrant,
@@ -143,15 +142,6 @@ async function prunedBy(
     ...(rounds !== undefined && { rounds }),
   });
   return { graph: result.graph, trained: true };
-}
-
-async function top1(gpu: Gpu, graph: Graph, set: Dataset): Promise<number> {
-  const session = await compile(gpu, graph, { batch: 100 });
-  try {
-    return (await evaluate(session, set, preprocessingOf(graph, set), { batch: 100 })).top1;
-  } finally {
-    session.dispose();
-  }
 }
 
 /** Magnitude in four granularities, the same share in every layer, after the same retraining: scored and timed in turn. */

@@ -11,11 +11,9 @@ import { staticTypes } from "../../src/prune/types.ts";
 import { runRecipe } from "../../src/recipes/index.ts";
 import { type Environment, environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
-import { compile } from "../../src/run/compile.ts";
-import { evaluate } from "../../src/run/evaluate.ts";
-import { preprocessingOf } from "../../src/run/preprocessing.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/train/checkpoint.ts";
 import type { TrainingProgress } from "../../src/train/options.ts";
+import { top1 } from "../accuracy.ts";
 import { keptRows } from "../kept-rows.ts";
 
 /** What one attempt is asked for: the share that the first operation cuts, by layer, and how it trains. */
@@ -101,15 +99,6 @@ export async function operate(gpu: Gpu, attempt: Attempt, options: SurgeryOption
   await kept.add(row);
   await rm(checkpoint, { force: true });
   return row;
-}
-
-async function top1(gpu: Gpu, graph: Graph, set: Dataset): Promise<number> {
-  const session = await compile(gpu, graph, { batch: 100 });
-  try {
-    return (await evaluate(session, set, preprocessingOf(graph, set), { batch: 100 })).top1;
-  } finally {
-    session.dispose();
-  }
 }
 
 /** Tells attempts' checkpoints apart. */
