@@ -1,7 +1,6 @@
 import { UsageError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
-import { metadataKeys } from "../graph/metadata.ts";
-import { sharesOf } from "../prune/allocations/published.ts";
+import { publishedSparsity } from "../prune/allocations/published.ts";
 import type { Recovery } from "../prune/recover.ts";
 import { sharesOfThresholds } from "../recipes/han.ts";
 import type { PruningRequest } from "../recipes/run.ts";
@@ -39,7 +38,7 @@ export interface PruneArguments {
   readonly set: string[];
 }
 
-/** Reads `0.9`, `conv1=0.3,ip1=0.9`, `published:han` or `quality:conv1=0.25,ip1=0.875`. */
+/** Reads `0.9`, `conv1=0.3,ip1=0.9`, `published:NAME` or `quality:conv1=0.25,ip1=0.875`. */
 export function sparsityArgument(text: string): SparsityArgument {
   const [, kind, rest = text] = /^(published|quality):(.*)$/.exec(text) ?? [];
   if (kind === "published") return { kind, name: rest };
@@ -78,7 +77,7 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
     skip: a.skip,
     ...given({
       granularity: a.granularity,
-      sparsity: sparsityFor(graph, a.sparsity),
+      ...sparsityFor(graph, a),
       scope: a.scope,
       allocation: a.allocation,
       norm: a.norm,
@@ -103,19 +102,39 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
   };
 }
 
-function sparsityFor(graph: Graph, argument: SparsityArgument | undefined): PruningRequest["sparsity"] {
+/** The shares, and for rates of filters what else they say: granularity and rounding. */
+function sparsityFor(
+  graph: Graph,
+  { sparsity: argument, granularity }: PruneArguments,
+): Pick<PruningRequest, "sparsity" | "granularity" | "rounding"> {
   switch (argument?.kind) {
     case undefined:
-      return undefined;
+      return {};
     case "share":
-      return argument.share;
+      return { sparsity: argument.share };
     case "layers":
-      return argument.shares;
-    case "published":
-      return sharesOf(argument.name, graph.metadata.get(metadataKeys.arch));
+      return { sparsity: argument.shares };
+    case "published": {
+      const { sparsity, filters } = publishedSparsity(argument.name, graph);
+      if (!filters) return { sparsity };
+      if (granularity !== undefined && granularity !== "filter") {
+        throw new UsageError(
+          `published:${argument.name} are rates of filters, which --granularity ${granularity} contradicts. Leave it out.`,
+        );
+      }
+      return { sparsity, granularity: "filter", rounding: filters.rounding };
+    }
     case "quality":
-      return sharesOfThresholds(graph, argument.quality);
+      return { sparsity: sharesOfThresholds(graph, argument.quality) };
   }
+}
+
+/** What of a published allocation is not done, in one line; undefined where all of it is. */
+export function leftOut(graph: Graph, argument: SparsityArgument | undefined): string | undefined {
+  if (argument?.kind !== "published") return undefined;
+  const left = publishedSparsity(argument.name, graph).filters?.left ?? [];
+  if (left.length === 0) return undefined;
+  return `of published:${argument.name}, the rates of ${left.length} convolutions are left out: their outputs are added to a shortcut whose channels all stay (${left[0]} … ${left.at(-1)})`;
 }
 
 function settingsArgument(list: readonly string[]): Record<string, number> {

@@ -71,7 +71,22 @@ cli("wrong usage says what to give", () => {
   const unknown = secateur("prune", "vgg16", "--sparsity", "published:han", "-o", at("never.onnx"));
   assert.is(unknown.status, 1);
   assert.match(unknown.err, /lenet300 and lenet5/);
+  const filters = ["--sparsity", "published:hrank-resnet56-62.72M", "-o", at("never.onnx")];
+  assert.match(secateur("prune", "resnet56", "--granularity", "2:4", ...filters).err, /rates of filters/);
+  assert.match(secateur("prune", "vgg16", ...filters).err, /are for resnet56, not for vgg16/);
   assert.not(existsSync(at("never.onnx")));
+});
+
+cli("published rates of filters: what they remove, and what they cannot, is said", async () => {
+  const out = succeeds(
+    ...["prune", "resnet56", "--sparsity", "published:hrank-resnet56-62.72M", "-o", at("hrank.safetensors")],
+    ...["--json", at("hrank.json")],
+  );
+  // Inside the blocks alone, HRank's rates leave 65,065,600 of 125,485,696 MACs.
+  assert.match(out, /rates of 27 convolutions are left out/);
+  assert.match(out, /MACs\s+125.49M -> 65.07M/);
+  assert.is(json("hrank.json").steps[0].options.rounding, "removed");
+  assert.match(succeeds("methods"), /published:hrank-resnet56-62\.72M\s+resnet56\s+62\.72M\s+0\.49M/);
 });
 
 gpuTest(cli, "evidence, recovery and a measurement in one line", async () => {

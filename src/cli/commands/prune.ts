@@ -10,11 +10,11 @@ import { recoveries } from "../../prune/recover.ts";
 import { allMethods, findRecipe } from "../../recipes/index.ts";
 import { parsePruningManifest, pruningManifest, repeatPruning } from "../../recipes/manifest.ts";
 import { requirements, runPruning } from "../../recipes/run.ts";
-import { addCommonOptions, number, numbers, oneOf, wholeNumber, withGpu } from "../context.ts";
+import { addCommonOptions, number, numbers, oneOf, print, wholeNumber, withGpu } from "../context.ts";
 import { addPreprocessingOptions } from "../preprocessing.ts";
 import { startProgress } from "../progress.ts";
 import { type Baseline, finish, type Repeat } from "../pruning-output.ts";
-import { requestOf, sparsityArgument } from "../pruning-request.ts";
+import { leftOut, requestOf, sparsityArgument } from "../pruning-request.ts";
 import { modelOfSeed, type PruneCommandOptions, pruneOnce, seeded } from "../pruning-run.ts";
 import { runTarget } from "../target-run.ts";
 
@@ -34,8 +34,10 @@ and number of images that it was published with. secateur methods lists them all
   secateur prune lenet5.safetensors --sparsity 0.95 --data mnist:DIR --retrain 5 --rounds 4 -o rounds.safetensors
   secateur prune lenet300.safetensors --method han --sparsity published:han --data mnist:DIR --retrain 10 -o han.safetensors
 
---sparsity is one share for the net, shares of layers (conv1=0.3,ip1=0.9; others are left alone), a published list
-(published:han), or Han's thresholds in standard deviations of each layer (quality:conv1=0.25,ip1=0.875). --retrain trains
+  secateur prune vgg16:w.safetensors --method hrank --sparsity published:hrankplus-vgg16-104.78M --data cifar10:train.bin.gz -o vgg.safetensors
+
+--sparsity is one share for the net, shares of layers (conv1=0.3,ip1=0.9; others are left alone), published shares (published:NAME of
+weights or, with granularity filter, of filters; secateur methods lists the names and their nets), or Han's thresholds in standard deviations of each layer (quality:conv1=0.25,ip1=0.875). --retrain trains
 after every round, under the masks, by the defaults of the net; --set gives a method that trains its own settings (secateur methods --json FILE lists them).
 
 --target-ms and --max-drop solve for the share of every layer: what each bears is scanned (secateur sensitivity), what each gains is
@@ -152,6 +154,8 @@ async function run(spec: string, options: Options): Promise<void> {
   checkSparsity(options);
   const graph = await openModel(spec, { seed: options.seed });
   const request = requestOf(graph, options);
+  const left = leftOut(graph, options.sparsity);
+  if (left !== undefined) print(options, left);
   const needed = requirements(request);
   if (needed.data && options.data === undefined) {
     throw new UsageError(
