@@ -10,7 +10,17 @@ import { recoveries } from "../../prune/recover.ts";
 import { allMethods, findRecipe } from "../../recipes/index.ts";
 import { parsePruningManifest, pruningManifest, repeatPruning } from "../../recipes/manifest.ts";
 import { requirements, runPruning } from "../../recipes/run.ts";
-import { addCommonOptions, number, numbers, oneOf, print, wholeNumber, withGpu } from "../context.ts";
+import { type SeedLatency, seedLatency } from "../../report/seed-latency.ts";
+import {
+  addCommonOptions,
+  number,
+  numbers,
+  oneOf,
+  planOptions,
+  print,
+  wholeNumber,
+  withGpu,
+} from "../context.ts";
 import { addPreprocessingOptions } from "../preprocessing.ts";
 import { startProgress } from "../progress.ts";
 import { type Baseline, finish, type Repeat } from "../pruning-output.ts";
@@ -109,7 +119,7 @@ export function pruneCommand(): Command {
     .option("--set <name=value>", "a setting of a method that trains; may be repeated", collect, [])
     .option(
       "--seeds <n>",
-      "repeat with n seeds, and say how accuracy and masks vary; the first is written",
+      "repeat with n seeds, and say how accuracy, latency (where a GPU is used) and masks vary; the first is written",
       wholeNumber("--seeds", 1),
     )
     .option(
@@ -124,7 +134,7 @@ export function pruneCommand(): Command {
     )
     .option(
       "--latency-batch <n>",
-      "images of the run that --target-ms means (32)",
+      "images of the run that --target-ms means and --seeds times (32)",
       wholeNumber("--latency-batch", 1),
     )
     .option("--sparsities <s,s,…>", "shares that --target-ms chooses from", numbers("--sparsities"))
@@ -145,8 +155,9 @@ async function run(spec: string, options: Options): Promise<void> {
   }
   if (options.repeat !== undefined) return repeat(spec, options, options.repeat);
   if (options.targetMs !== undefined || options.maxDrop !== undefined) return runTarget(spec, options);
+  if (options.latencyBatch !== undefined && (options.seeds ?? 1) === 1)
+    throw new UsageError("--latency-batch goes with --target-ms, --max-drop or --seeds: give one of them.");
   const stray = [
-    ["--latency-batch", options.latencyBatch],
     ["--sparsities", options.sparsities],
     ["--sensitivity", options.sensitivity],
   ].find(([, value]) => value !== undefined);
@@ -181,6 +192,7 @@ async function run(spec: string, options: Options): Promise<void> {
   await withGpu(options, async (gpu) => {
     const runs: Repeat[] = [];
     const beside: Baseline[] = [];
+    let latency: SeedLatency | undefined;
     const progress = startProgress(options);
     try {
       for (let i = 0; i < repeats; i++) runs.push(await pruneOnce(gpu, spec, i, graph, options, progress));
@@ -191,10 +203,22 @@ async function run(spec: string, options: Options): Promise<void> {
         for (let i = 0; i < repeats; i++) own.push(await pruneOnce(gpu, spec, i, graph, plain, progress));
         beside.push({ method, runs: own });
       }
+      if (repeats > 1) {
+        latency = await seedLatency(
+          gpu,
+          graph,
+          runs.map((r) => r.outcome.graph),
+          {
+            ...planOptions(options, "measured"),
+            ...(options.latencyBatch !== undefined && { batch: options.latencyBatch }),
+            onProgress: progress.update,
+          },
+        );
+      }
     } finally {
       progress.stop();
     }
-    await finish(graph, runs, options, beside);
+    await finish(graph, runs, options, beside, {}, latency);
   });
 }
 
