@@ -1,6 +1,7 @@
 import { UsageError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { publishedSparsity } from "../prune/allocations/published.ts";
+import { slimming } from "../prune/methods/slimming.ts";
 import type { Recovery } from "../prune/recover.ts";
 import { sharesOfThresholds } from "../recipes/han.ts";
 import type { PruningRequest } from "../recipes/run.ts";
@@ -32,8 +33,9 @@ export interface PruneArguments {
   readonly batch?: number;
   readonly weightDecay?: number;
   readonly l1?: number;
+  readonly l1Scales?: number;
   readonly fromScratch?: boolean;
-  readonly recover?: Recovery;
+  readonly recover?: Recovery | "none";
   readonly recalibrate?: boolean;
   readonly set: string[];
 }
@@ -65,6 +67,7 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
     ["--batch", a.batch],
     ["--weight-decay", a.weightDecay],
     ["--l1", a.l1],
+    ["--l1-scales", a.l1Scales],
     ["--from-scratch", a.fromScratch],
   ] as const;
   const stray = only.find(([, value]) => value !== undefined);
@@ -72,6 +75,11 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
   const given = <T extends object>(values: T): Partial<T> =>
     Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
   const settings = settingsArgument(a.set);
+  // The penalty is what slimming is made of: there it is the method's own setting, which ends where the filters go.
+  const own = a.method === slimming.name && a.l1Scales !== undefined;
+  if (own && settings["lambda"] !== undefined)
+    throw new UsageError("--l1-scales and --set lambda are the same to slimming: give one of them.");
+  if (own) settings["lambda"] = a.l1Scales!;
   return {
     method: a.method,
     skip: a.skip,
@@ -96,7 +104,7 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
         epochs: a.retrain,
         rate: a.lr,
         batch: a.batch,
-        optimizer: given({ weightDecay: a.weightDecay, l1: a.l1 }),
+        optimizer: given({ weightDecay: a.weightDecay, l1: a.l1, l1Scales: own ? undefined : a.l1Scales }),
       }),
     }),
   };

@@ -5,6 +5,8 @@ import { glyphs } from "../../src/data/glyphs.ts";
 import { nonzeros } from "../../src/graph/statistics.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
 import { publishedLists, publishedNames, publishedSparsity } from "../../src/prune/allocations/published.ts";
+import { findMethod } from "../../src/prune/methods/index.ts";
+import { fillOptions } from "../../src/prune/options.ts";
 import { prune } from "../../src/prune/prune.ts";
 import { publishedRates } from "../../src/prune/published.ts";
 import { parsePruningManifest, pruningManifest, repeatPruning } from "../../src/recipes/manifest.ts";
@@ -172,6 +174,30 @@ test("published:NAME of filters: granularity, shares and rounding that give the 
     publishedNames().map((p) => p.name),
     [...publishedLists.map((p) => p.name), ...wanted],
   );
+});
+
+test("--l1-scales is a penalty of the retraining, and slimming's own lambda", async () => {
+  const asked = (more: Record<string, unknown>): PruningRequest =>
+    requestOf(residualNet(), { method: "magnitude", skip: [], set: [], retrain: 1, l1Scales: 0.01, ...more });
+  const plain = asked({});
+  assert.equal([plain.train?.optimizer?.l1Scales, plain.settings], [0.01, undefined]);
+  const slim = asked({ method: "slimming" });
+  assert.equal([slim.train?.optimizer?.l1Scales, slim.settings], [undefined, { lambda: 0.01 }]);
+  await fails(() => asked({ method: "slimming", set: ["lambda=0.1"] }), "E_USAGE", /give one of them/);
+  await fails(() => asked({ retrain: undefined }), "E_USAGE", /--l1-scales says how to train/);
+});
+
+test("--recover none: a method that repairs by itself then does not", async () => {
+  const asked = requestOf(residualNet(), {
+    method: "thinet",
+    sparsity: sparsityArgument("0.5"),
+    skip: [],
+    set: [],
+    recover: "none",
+  });
+  assert.is(findMethod("thinet").defaults?.recover, "least-squares");
+  assert.equal(fillOptions(asked).recover, undefined);
+  assert.is(fillOptions({ ...asked, recover: undefined }).recover, "least-squares");
 });
 
 test("what a published allocation leaves out is said", () => {

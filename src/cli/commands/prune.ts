@@ -114,7 +114,16 @@ export function pruneCommand(): Command {
     .option("--weight-decay <d>", "L2 penalty of --retrain", number("--weight-decay", { from: 0 }))
     .option("--l1 <l>", "L1 penalty of --retrain", number("--l1", { from: 0 }))
     .option("--from-scratch", "--retrain from new weights: what is the pruned shape worth by itself?")
-    .option("--recover <how>", "make up for what went without training", oneOf("--recover", recoveries))
+    .option(
+      "--l1-scales <l>",
+      "L1 penalty of --retrain on the scales of BatchNormalization; slimming's lambda",
+      number("--l1-scales", { from: 0 }),
+    )
+    .option(
+      "--recover <how>",
+      "make up for what went without training: bias, least-squares, or none (default: the method's)",
+      oneOf("--recover", [...recoveries, "none"]),
+    )
     .option("--recalibrate", "measure BatchNormalization's statistics anew in the end")
     .option("--set <name=value>", "a setting of a method that trains; may be repeated", collect, [])
     .option(
