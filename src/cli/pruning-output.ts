@@ -4,7 +4,9 @@ import { saveModel } from "../io/files.ts";
 import type { PruningManifest } from "../recipes/manifest.ts";
 import type { PruningOutcome } from "../recipes/run.ts";
 import { count, percent } from "../report/format.ts";
+import type { SeedLatency } from "../report/seed-latency.ts";
 import { meanOverlap, type Spread, spreadOf } from "../report/stability.ts";
+import { textTable } from "../report/table.ts";
 import { type CommonOptions, print, writeJson, writeWhole } from "./context.ts";
 
 export interface Repeat {
@@ -27,6 +29,7 @@ export async function finish(
   options: CommonOptions & { readonly output: string },
   beside: readonly Baseline[] = [],
   extra: Readonly<Record<string, unknown>> = {},
+  latency?: SeedLatency,
 ): Promise<void> {
   const [{ outcome, manifest }] = runs as readonly [Repeat];
   await saveModel(outcome.graph, options.output);
@@ -38,6 +41,7 @@ export async function finish(
     seeds: runs.map((r) => r.seed),
     ...(top1 && { top1 }),
     ...(jaccard !== undefined && { overlap: jaccard }),
+    ...(latency && { latency }),
   };
   writeJson(options, {
     ...outcome.record,
@@ -62,6 +66,7 @@ export async function finish(
     line("MACs", a.macs, b.macs),
     runs[0]!.top1 !== undefined && `  test top-1  ${percent(runs[0]!.top1)}`,
     runs.length > 1 && top1 && `  ${runs.length} seeds: test top-1 ${shown(top1)}`,
+    latency && describeLatency(runs, latency),
     jaccard !== undefined &&
       `  overlap of what was kept, Jaccard index over pairs of seeds: ${jaccard.toFixed(3)}`,
     ...beside.map((b) => {
@@ -72,6 +77,32 @@ export async function finish(
   ];
   print(options, rows.filter(Boolean).join("\n"));
 }
+
+/** The net of every seed, and what they have in common. */
+function describeLatency(runs: readonly Repeat[], latency: SeedLatency): string {
+  const { batch, rounds, seeds, ms, speedup, unpruned } = latency;
+  const rows = runs.map((run, i) => [
+    `${run.seed}`,
+    ...(run.top1 === undefined ? [] : [percent(run.top1)]),
+    range(seeds[i]!),
+    speedup.values[i]!.toFixed(2),
+  ]);
+  const head = [
+    "seed",
+    ...(runs[0]!.top1 === undefined ? [] : ["test top-1"]),
+    `ms, batch ${batch}`,
+    "speed-up",
+  ];
+  const off = (spread: Spread): string => `${spread.mean.toFixed(2)} ± ${(spread.deviation ?? 0).toFixed(2)}`;
+  return [
+    `  ${runs.length} seeds: ${off(ms)} ms, ${off(speedup)} times as fast as unpruned, ${range(unpruned)} ms`,
+    textTable(head, rows).replace(/^/gm, "  "),
+    `  Median (10th-90th percentile) of ${rounds} interleaved rounds on ${latency.adapter}; deviations are over the seeds.`,
+  ].join("\n");
+}
+
+const range = (s: SeedLatency["unpruned"]): string =>
+  `${s.median.toFixed(2)} (${s.p10.toFixed(2)}-${s.p90.toFixed(2)})`;
 
 /** Test accuracy over the seeds; undefined where nothing was measured. */
 function accuracyOf(runs: readonly Repeat[]): Spread | undefined {

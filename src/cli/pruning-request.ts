@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
-import { metadataKeys } from "../graph/metadata.ts";
-import { sharesOf } from "../prune/allocations/published.ts";
+import { publishedSparsity } from "../prune/allocations/published.ts";
+import { slimming } from "../prune/methods/slimming.ts";
 import type { Recovery } from "../prune/recover.ts";
 import { sharesOfThresholds } from "../recipes/han.ts";
 import type { PruningRequest } from "../recipes/run.ts";
@@ -33,13 +33,14 @@ export interface PruneArguments {
   readonly batch?: number;
   readonly weightDecay?: number;
   readonly l1?: number;
+  readonly l1Scales?: number;
   readonly fromScratch?: boolean;
-  readonly recover?: Recovery;
+  readonly recover?: Recovery | "none";
   readonly recalibrate?: boolean;
   readonly set: string[];
 }
 
-/** Reads `0.9`, `conv1=0.3,ip1=0.9`, `published:han` or `quality:conv1=0.25,ip1=0.875`. */
+/** Reads `0.9`, `conv1=0.3,ip1=0.9`, `published:NAME` or `quality:conv1=0.25,ip1=0.875`. */
 export function sparsityArgument(text: string): SparsityArgument {
   const [, kind, rest = text] = /^(published|quality):(.*)$/.exec(text) ?? [];
   if (kind === "published") return { kind, name: rest };
@@ -66,6 +67,7 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
     ["--batch", a.batch],
     ["--weight-decay", a.weightDecay],
     ["--l1", a.l1],
+    ["--l1-scales", a.l1Scales],
     ["--from-scratch", a.fromScratch],
   ] as const;
   const stray = only.find(([, value]) => value !== undefined);
@@ -73,12 +75,17 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
   const given = <T extends object>(values: T): Partial<T> =>
     Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
   const settings = settingsArgument(a.set);
+  // The penalty is what slimming is made of: there it is the method's own setting, which ends where the filters go.
+  const own = a.method === slimming.name && a.l1Scales !== undefined;
+  if (own && settings["lambda"] !== undefined)
+    throw new UsageError("--l1-scales and --set lambda are the same to slimming: give one of them.");
+  if (own) settings["lambda"] = a.l1Scales!;
   return {
     method: a.method,
     skip: a.skip,
     ...given({
       granularity: a.granularity,
-      sparsity: sparsityFor(graph, a.sparsity),
+      ...sparsityFor(graph, a),
       scope: a.scope,
       allocation: a.allocation,
       norm: a.norm,
@@ -97,25 +104,45 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
         epochs: a.retrain,
         rate: a.lr,
         batch: a.batch,
-        optimizer: given({ weightDecay: a.weightDecay, l1: a.l1 }),
+        optimizer: given({ weightDecay: a.weightDecay, l1: a.l1, l1Scales: own ? undefined : a.l1Scales }),
       }),
     }),
   };
 }
 
-function sparsityFor(graph: Graph, argument: SparsityArgument | undefined): PruningRequest["sparsity"] {
+/** The shares, and for rates of filters what else they say: granularity and rounding. */
+function sparsityFor(
+  graph: Graph,
+  { sparsity: argument, granularity }: PruneArguments,
+): Pick<PruningRequest, "sparsity" | "granularity" | "rounding"> {
   switch (argument?.kind) {
     case undefined:
-      return undefined;
+      return {};
     case "share":
-      return argument.share;
+      return { sparsity: argument.share };
     case "layers":
-      return argument.shares;
-    case "published":
-      return sharesOf(argument.name, graph.metadata.get(metadataKeys.arch));
+      return { sparsity: argument.shares };
+    case "published": {
+      const { sparsity, filters } = publishedSparsity(argument.name, graph);
+      if (!filters) return { sparsity };
+      if (granularity !== undefined && granularity !== "filter") {
+        throw new UsageError(
+          `published:${argument.name} are rates of filters, which --granularity ${granularity} contradicts. Leave it out.`,
+        );
+      }
+      return { sparsity, granularity: "filter", rounding: filters.rounding };
+    }
     case "quality":
-      return sharesOfThresholds(graph, argument.quality);
+      return { sparsity: sharesOfThresholds(graph, argument.quality) };
   }
+}
+
+/** What of a published allocation is not done, in one line; undefined where all of it is. */
+export function leftOut(graph: Graph, argument: SparsityArgument | undefined): string | undefined {
+  if (argument?.kind !== "published") return undefined;
+  const left = publishedSparsity(argument.name, graph).filters?.left ?? [];
+  if (left.length === 0) return undefined;
+  return `of published:${argument.name}, the rates of ${left.length} convolutions are left out: their outputs are added to a shortcut whose channels all stay (${left[0]} … ${left.at(-1)})`;
 }
 
 function settingsArgument(list: readonly string[]): Record<string, number> {

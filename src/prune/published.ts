@@ -69,7 +69,7 @@ export function publishedWidths(name: string): ReadonlyMap<string, number> {
 }
 
 /** Output channels of every convolution, by node name in graph order. */
-const convWidths = (graph: Graph): Map<string, number> =>
+export const convWidths = (graph: Graph): Map<string, number> =>
   new Map(
     graph.nodes
       .filter((node) => node.op === "Conv")

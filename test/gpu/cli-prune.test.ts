@@ -61,6 +61,14 @@ cli("wrong usage says what to give", () => {
     [/--sparsity is missing/, "lenet300"],
     [/method wanda looks at images: give --data/, "lenet300", "--method", "wanda", "--sparsity", "0.5"],
     [/--retrain looks at images: give --data/, "lenet300", "--sparsity", "0.5", "--retrain", "2"],
+    [
+      /--latency-batch goes with --target-ms, --max-drop or --seeds/,
+      "lenet300",
+      "--sparsity",
+      "0.5",
+      "--latency-batch",
+      "8",
+    ],
     [/--lr says how to train: give --retrain/, "lenet300", "--sparsity", "0.5", "--lr", "0.1"],
   ];
   for (const [words, ...args] of cases) {
@@ -71,7 +79,22 @@ cli("wrong usage says what to give", () => {
   const unknown = secateur("prune", "vgg16", "--sparsity", "published:han", "-o", at("never.onnx"));
   assert.is(unknown.status, 1);
   assert.match(unknown.err, /lenet300 and lenet5/);
+  const filters = ["--sparsity", "published:hrank-resnet56-62.72M", "-o", at("never.onnx")];
+  assert.match(secateur("prune", "resnet56", "--granularity", "2:4", ...filters).err, /rates of filters/);
+  assert.match(secateur("prune", "vgg16", ...filters).err, /are for resnet56, not for vgg16/);
   assert.not(existsSync(at("never.onnx")));
+});
+
+cli("published rates of filters: what they remove, and what they cannot, is said", async () => {
+  const out = succeeds(
+    ...["prune", "resnet56", "--sparsity", "published:hrank-resnet56-62.72M", "-o", at("hrank.safetensors")],
+    ...["--json", at("hrank.json")],
+  );
+  // Inside the blocks alone, HRank's rates leave 65,065,600 of 125,485,696 MACs.
+  assert.match(out, /rates of 27 convolutions are left out/);
+  assert.match(out, /MACs\s+125.49M -> 65.07M/);
+  assert.is(json("hrank.json").steps[0].options.rounding, "removed");
+  assert.match(succeeds("methods"), /published:hrank-resnet56-62\.72M\s+resnet56\s+62\.72M\s+0\.49M/);
 });
 
 gpuTest(cli, "evidence, recovery and a measurement in one line", async () => {
@@ -98,9 +121,10 @@ gpuTest(
       ["random", 0.3, 0.37],
       ["magnitude", 1, 1],
     ] as const) {
-      succeeds(
+      const out = succeeds(
         ...["prune", "glyphnet", "--method", method, "--sparsity", "0.5", "--seeds", "3", "--test", "glyphs"],
-        ...["--limit", "60", "-o", at("seeds.safetensors"), "--json", at("seeds.json"), "--quiet"],
+        ...["--limit", "60", "-o", at("seeds.safetensors"), "--json", at("seeds.json")],
+        ...["--plan", "estimated", "--latency-batch", "4"],
       );
       const { stability, steps } = json("seeds.json");
       assert.equal(stability.seeds, [1, 2, 3]);
@@ -108,6 +132,19 @@ gpuTest(
       // Two halves drawn at random share a quarter of all, of three quarters that either has.
       assert.ok(stability.overlap >= least && stability.overlap <= most, `${method}: ${stability.overlap}`);
       assert.is(steps[0].options.seed, 1);
+      const { latency } = stability;
+      assert.equal([latency.batch, latency.seeds.length, latency.ms.values.length], [4, 3, 3]);
+      assert.equal(
+        latency.ms.values,
+        latency.seeds.map((s: { median: number }) => s.median),
+      );
+      for (const s of [latency.unpruned, ...latency.seeds]) {
+        assert.is(s.samples, latency.rounds);
+        assert.ok(s.p10 > 0 && s.p10 <= s.median && s.median <= s.p90);
+      }
+      assert.type(latency.ms.deviation, "number");
+      assert.match(out, /3 seeds: [\d.]+ ± [\d.]+ ms, [\d.]+ ± [\d.]+ times as fast as unpruned/);
+      assert.match(out, /seed +test top-1 +ms, batch 4 +speed-up\n +-+\n +1 /);
     }
   },
 );

@@ -1,16 +1,22 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { leftOut, requestOf, sparsityArgument } from "../../src/cli/pruning-request.ts";
 import { glyphs } from "../../src/data/glyphs.ts";
 import { nonzeros } from "../../src/graph/statistics.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
-import { publishedLists, sharesOf } from "../../src/prune/allocations/published.ts";
+import { publishedLists, publishedNames, publishedSparsity } from "../../src/prune/allocations/published.ts";
+import { findMethod } from "../../src/prune/methods/index.ts";
+import { fillOptions } from "../../src/prune/options.ts";
 import { prune } from "../../src/prune/prune.ts";
+import { publishedRates } from "../../src/prune/published.ts";
 import { parsePruningManifest, pruningManifest, repeatPruning } from "../../src/recipes/manifest.ts";
 import { type PruningRequest, requirements, runPruning } from "../../src/recipes/run.ts";
 import { fromScratch } from "../../src/recipes/scratch.ts";
+import { countBy } from "../../src/report/counts.ts";
 import { meanOverlap, overlap, spreadOf } from "../../src/report/stability.ts";
 import { fails } from "../support/error.ts";
 import { residualNet } from "../support/prune-graphs.ts";
+import { ones, plainCounts, total } from "../support/published.ts";
 
 const test = suite("one pruning from request to manifest");
 const magnitude: PruningRequest = { method: "magnitude", sparsity: 0.5 };
@@ -115,14 +121,93 @@ test("from scratch: the same masks, new weights, statistics of nothing", async (
 test("published shares give the published counts", async () => {
   const graph = buildNet("lenet5", { seed: 1 });
   const kept = async (name: string): Promise<number[]> => {
-    const { graph: pruned } = await prune(graph, { method: "magnitude", sparsity: sharesOf(name, "lenet5") });
+    const { sparsity } = publishedSparsity(name, graph);
+    const { graph: pruned } = await prune(graph, { method: "magnitude", sparsity });
     return ["conv1", "conv2", "ip1", "ip2"].map((l) => nonzeros(pruned.weights.get(`${l}.weight`)!));
   };
   assert.equal(await kept("dns"), [72, 770, 2920, 215]);
   assert.equal(await kept("han"), [330, 3000, 32_000, 950]);
   assert.ok(publishedLists.every((p) => p.reference.includes("arXiv")));
-  await fails(() => sharesOf("owl", "lenet5"), "E_INPUT", /han, dns/);
-  await fails(() => sharesOf("han", undefined), "E_INPUT", /this model/);
+  await fails(() => publishedSparsity("owl", graph), "E_INPUT", /"owl"; for lenet5 there are han, dns\./);
+  await fails(
+    () => publishedSparsity("han", residualNet()),
+    "E_INPUT",
+    /lenet300 and lenet5, not for this model/,
+  );
+});
+
+test("published:NAME of filters: granularity, shares and rounding that give the published counts", async () => {
+  const requested = (arch: string, name: string, more: readonly string[] = []): PruningRequest =>
+    requestOf(ones(arch), {
+      method: "magnitude",
+      sparsity: sparsityArgument(`published:${name}`),
+      skip: [],
+      set: [],
+      ...(more[0] !== undefined && { granularity: more[0] }),
+    });
+  // By keeping 0.7 of 64, 128, 256 and 0.25 of 512: 104.78M in the authors' convention, 104,242,752 plain.
+  const vgg = requested("vgg16", "hrankplus-vgg16-104.78M");
+  const small = (await runPruning(undefined, ones("vgg16"), undefined, vgg)).graph;
+  assert.equal(plainCounts(small), [104_242_752, 2_498_382, 2_500_859, 2_505_793]);
+  assert.equal(total(countBy(small, "thop-2020")), [104_781_568, 2_505_793]);
+  // HRank cuts the removed count: 16 at 0.4 keeps 10, where HRankPlus' rule keeps 9.
+  const dense = requested("densenet40", "hrank-densenet40-167.41M");
+  assert.is(dense.rounding, "removed");
+  const thin = (await runPruning(undefined, ones("densenet40"), undefined, dense)).graph;
+  assert.equal(plainCounts(thin), [157_654_724, 639_545, 639_555, 656_941]);
+  assert.throws(
+    () => requested("vgg16", "hrankplus-vgg16-104.78M", ["element"]),
+    /rates of filters.*Leave it out/,
+  );
+  await fails(
+    () => publishedSparsity("hrank-densenet40-167.41M", ones("vgg16")),
+    "E_INPUT",
+    /are for densenet40, not for vgg16/,
+  );
+  await fails(
+    () => publishedSparsity("hrankplus-vgg16-104.78M", small),
+    "E_INPUT",
+    /44 filters.*count from 64/,
+  );
+  const wanted = publishedRates.map((p) => p.name);
+  assert.equal(
+    publishedNames().map((p) => p.name),
+    [...publishedLists.map((p) => p.name), ...wanted],
+  );
+});
+
+test("--l1-scales is a penalty of the retraining, and slimming's own lambda", async () => {
+  const asked = (more: Record<string, unknown>): PruningRequest =>
+    requestOf(residualNet(), { method: "magnitude", skip: [], set: [], retrain: 1, l1Scales: 0.01, ...more });
+  const plain = asked({});
+  assert.equal([plain.train?.optimizer?.l1Scales, plain.settings], [0.01, undefined]);
+  const slim = asked({ method: "slimming" });
+  assert.equal([slim.train?.optimizer?.l1Scales, slim.settings], [undefined, { lambda: 0.01 }]);
+  await fails(() => asked({ method: "slimming", set: ["lambda=0.1"] }), "E_USAGE", /give one of them/);
+  await fails(() => asked({ retrain: undefined }), "E_USAGE", /--l1-scales says how to train/);
+});
+
+test("--recover none: a method that repairs by itself then does not", async () => {
+  const asked = requestOf(residualNet(), {
+    method: "thinet",
+    sparsity: sparsityArgument("0.5"),
+    skip: [],
+    set: [],
+    recover: "none",
+  });
+  assert.is(findMethod("thinet").defaults?.recover, "least-squares");
+  assert.equal(fillOptions(asked).recover, undefined);
+  assert.is(fillOptions({ ...asked, recover: undefined }).recover, "least-squares");
+});
+
+test("what a published allocation leaves out is said", () => {
+  const said = (arch: string, name: string): string | undefined =>
+    leftOut(buildNet(arch, { init: "zeros" }), sparsityArgument(`published:${name}`));
+  assert.match(
+    said("resnet56", "hrankplus-resnet56-90.35M") ?? "",
+    /rates of 18 convolutions.*layer1\.0\.conv2/,
+  );
+  assert.is(said("vgg16", "hrankplus-vgg16-104.78M"), undefined);
 });
 
 test("overlap by hand, for masks and for channels that are gone", async () => {

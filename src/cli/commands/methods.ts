@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { allocations } from "../../prune/allocations/index.ts";
 import { publishedLists } from "../../prune/allocations/published.ts";
 import type { Method } from "../../prune/methods/method.ts";
+import { publishedRates } from "../../prune/published.ts";
 import { allMethods, recipes } from "../../recipes/index.ts";
 import type { Recipe } from "../../recipes/recipe.ts";
 import { textTable } from "../../report/table.ts";
@@ -12,6 +13,9 @@ KIND      baseline   blind to the model: what every method has to beat
           weights    looks at the weights alone
           data       looks at what the GPU gathers first: give --data (synflow needs none)
           training   trains and prunes in one: give --data and --retrain EPOCHS
+
+Published rates of filters: hrank is Lin et al. 2020 (arXiv 2002.10179), hrankplus their improved code; each is named by the net and
+by the MACs that its authors print, in their own convention (secateur inspect --count).
 
 All of them: secateur prune MODEL --method NAME --sparsity S [--data DATA] [--retrain EPOCHS] -o OUT`;
 
@@ -54,6 +58,13 @@ export function methodsCommand(): Command {
         textTable(
           ["--sparsity", "for", "reference"],
           publishedLists.map((p) => [`published:${p.name}`, Object.keys(p.nets).join(" "), p.reference]),
+        ),
+      );
+      print(
+        options,
+        textTable(
+          ["--sparsity, of filters", "for", "printed MACs", "printed parameters"],
+          publishedRates.map((p) => [`published:${p.name}`, p.arch, ...p.printed]),
         ),
       );
     });

@@ -10,11 +10,21 @@ import { recoveries } from "../../prune/recover.ts";
 import { allMethods, findRecipe } from "../../recipes/index.ts";
 import { parsePruningManifest, pruningManifest, repeatPruning } from "../../recipes/manifest.ts";
 import { requirements, runPruning } from "../../recipes/run.ts";
-import { addCommonOptions, number, numbers, oneOf, wholeNumber, withGpu } from "../context.ts";
+import { type SeedLatency, seedLatency } from "../../report/seed-latency.ts";
+import {
+  addCommonOptions,
+  number,
+  numbers,
+  oneOf,
+  planOptions,
+  print,
+  wholeNumber,
+  withGpu,
+} from "../context.ts";
 import { addPreprocessingOptions } from "../preprocessing.ts";
 import { startProgress } from "../progress.ts";
 import { type Baseline, finish, type Repeat } from "../pruning-output.ts";
-import { requestOf, sparsityArgument } from "../pruning-request.ts";
+import { leftOut, requestOf, sparsityArgument } from "../pruning-request.ts";
 import { modelOfSeed, type PruneCommandOptions, pruneOnce, seeded } from "../pruning-run.ts";
 import { runTarget } from "../target-run.ts";
 
@@ -34,8 +44,10 @@ and number of images that it was published with. secateur methods lists them all
   secateur prune lenet5.safetensors --sparsity 0.95 --data mnist:DIR --retrain 5 --rounds 4 -o rounds.safetensors
   secateur prune lenet300.safetensors --method han --sparsity published:han --data mnist:DIR --retrain 10 -o han.safetensors
 
---sparsity is one share for the net, shares of layers (conv1=0.3,ip1=0.9; others are left alone), a published list
-(published:han), or Han's thresholds in standard deviations of each layer (quality:conv1=0.25,ip1=0.875). --retrain trains
+  secateur prune vgg16:w.safetensors --method hrank --sparsity published:hrankplus-vgg16-104.78M --data cifar10:train.bin.gz -o vgg.safetensors
+
+--sparsity is one share for the net, shares of layers (conv1=0.3,ip1=0.9; others are left alone), published shares (published:NAME of
+weights or, with granularity filter, of filters; secateur methods lists the names and their nets), or Han's thresholds in standard deviations of each layer (quality:conv1=0.25,ip1=0.875). --retrain trains
 after every round, under the masks, by the defaults of the net; --set gives a method that trains its own settings (secateur methods --json FILE lists them).
 
 --target-ms and --max-drop solve for the share of every layer: what each bears is scanned (secateur sensitivity), what each gains is
@@ -102,12 +114,21 @@ export function pruneCommand(): Command {
     .option("--weight-decay <d>", "L2 penalty of --retrain", number("--weight-decay", { from: 0 }))
     .option("--l1 <l>", "L1 penalty of --retrain", number("--l1", { from: 0 }))
     .option("--from-scratch", "--retrain from new weights: what is the pruned shape worth by itself?")
-    .option("--recover <how>", "make up for what went without training", oneOf("--recover", recoveries))
+    .option(
+      "--l1-scales <l>",
+      "L1 penalty of --retrain on the scales of BatchNormalization; slimming's lambda",
+      number("--l1-scales", { from: 0 }),
+    )
+    .option(
+      "--recover <how>",
+      "make up for what went without training: bias, least-squares, or none (default: the method's)",
+      oneOf("--recover", [...recoveries, "none"]),
+    )
     .option("--recalibrate", "measure BatchNormalization's statistics anew in the end")
     .option("--set <name=value>", "a setting of a method that trains; may be repeated", collect, [])
     .option(
       "--seeds <n>",
-      "repeat with n seeds, and say how accuracy and masks vary; the first is written",
+      "repeat with n seeds, and say how accuracy, latency (where a GPU is used) and masks vary; the first is written",
       wholeNumber("--seeds", 1),
     )
     .option(
@@ -122,7 +143,7 @@ export function pruneCommand(): Command {
     )
     .option(
       "--latency-batch <n>",
-      "images of the run that --target-ms means (32)",
+      "images of the run that --target-ms means and --seeds times (32)",
       wholeNumber("--latency-batch", 1),
     )
     .option("--sparsities <s,s,…>", "shares that --target-ms chooses from", numbers("--sparsities"))
@@ -143,8 +164,9 @@ async function run(spec: string, options: Options): Promise<void> {
   }
   if (options.repeat !== undefined) return repeat(spec, options, options.repeat);
   if (options.targetMs !== undefined || options.maxDrop !== undefined) return runTarget(spec, options);
+  if (options.latencyBatch !== undefined && (options.seeds ?? 1) === 1)
+    throw new UsageError("--latency-batch goes with --target-ms, --max-drop or --seeds: give one of them.");
   const stray = [
-    ["--latency-batch", options.latencyBatch],
     ["--sparsities", options.sparsities],
     ["--sensitivity", options.sensitivity],
   ].find(([, value]) => value !== undefined);
@@ -152,6 +174,8 @@ async function run(spec: string, options: Options): Promise<void> {
   checkSparsity(options);
   const graph = await openModel(spec, { seed: options.seed });
   const request = requestOf(graph, options);
+  const left = leftOut(graph, options.sparsity);
+  if (left !== undefined) print(options, left);
   const needed = requirements(request);
   if (needed.data && options.data === undefined) {
     throw new UsageError(
@@ -177,6 +201,7 @@ async function run(spec: string, options: Options): Promise<void> {
   await withGpu(options, async (gpu) => {
     const runs: Repeat[] = [];
     const beside: Baseline[] = [];
+    let latency: SeedLatency | undefined;
     const progress = startProgress(options);
     try {
       for (let i = 0; i < repeats; i++) runs.push(await pruneOnce(gpu, spec, i, graph, options, progress));
@@ -187,10 +212,22 @@ async function run(spec: string, options: Options): Promise<void> {
         for (let i = 0; i < repeats; i++) own.push(await pruneOnce(gpu, spec, i, graph, plain, progress));
         beside.push({ method, runs: own });
       }
+      if (repeats > 1) {
+        latency = await seedLatency(
+          gpu,
+          graph,
+          runs.map((r) => r.outcome.graph),
+          {
+            ...planOptions(options, "measured"),
+            ...(options.latencyBatch !== undefined && { batch: options.latencyBatch }),
+            onProgress: progress.update,
+          },
+        );
+      }
     } finally {
       progress.stop();
     }
-    await finish(graph, runs, options, beside);
+    await finish(graph, runs, options, beside, {}, latency);
   });
 }
 

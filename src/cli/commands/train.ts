@@ -40,6 +40,7 @@ interface Options extends CommonOptions, PreprocessingOptions {
   readonly nesterov?: boolean;
   readonly weightDecay?: number;
   readonly l1?: number;
+  readonly l1Scales?: number;
   readonly groupLasso?: number;
   readonly clip?: number;
   readonly labelSmoothing?: number;
@@ -123,6 +124,11 @@ export function trainCommand(): Command {
       number("--weight-decay", { from: 0 }),
     )
     .option("--l1 <l>", "L1 penalty on weights", number("--l1", { from: 0 }))
+    .option(
+      "--l1-scales <l>",
+      "L1 penalty on the scales of BatchNormalization (slimming)",
+      number("--l1-scales", { from: 0 }),
+    )
     .option("--group-lasso <l>", "penalty on the norms of filters", number("--group-lasso", { from: 0 }))
     .option("--clip <norm>", "cut the gradients down to this norm", number("--clip", { above: 0 }))
     .option(
@@ -302,6 +308,7 @@ function settings(o: Options): TrainOptions {
       nesterov: o.nesterov,
       weightDecay: o.weightDecay,
       l1: o.l1,
+      l1Scales: o.l1Scales,
       groupLasso: o.groupLasso,
       clipNorm: o.clip,
     }),
