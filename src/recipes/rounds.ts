@@ -3,10 +3,12 @@ import { PruneError } from "../errors.ts";
 import { type CollectOptions, collectEvidence } from "../evidence/collect.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
+import type { Evidence } from "../prune/evidence.ts";
 import { fixedSparsity, parseGranularity } from "../prune/granularity.ts";
 import { findMethod } from "../prune/methods/index.ts";
 import { neededEvidence, type Pruned, type PruneOptions, prune } from "../prune/prune.ts";
 import { wholeNumber } from "../tensor/shape.ts";
+import { pruneLayerByLayer } from "./layer-by-layer.ts";
 
 /** How sparsity rises from round to round: by equal numbers of weights, or by equal shares of those that are left. */
 export type Spacing = "linear" | "geometric";
@@ -38,7 +40,7 @@ export function sparsityAt(
 
 /**
  * Gathers evidence and prunes, in several rounds where asked: each looks at the net as the last has left it. Without
- * training; every round is a step of the record. `data` may be undefined for methods that look at no images.
+ * training; every round is a step of the record, or every layer of it where the method goes layer by layer. `data` may be undefined for methods that look at no images.
  */
 export async function pruneInRounds(
   gpu: Gpu,
@@ -61,13 +63,20 @@ export async function pruneInRounds(
     const sparsity = sparsityAt(asked.sparsity, k, rounds, spacing);
     const from = current?.graph ?? graph;
     const needs = neededEvidence(method, asked.recover, asked.granularity);
-    const evidence = await collectEvidence(gpu, from, data, needs, {
-      ...(method.defaults?.images !== undefined && { images: method.defaults.images }),
-      ...(typeof sparsity === "number" && { sparsity }),
-      ...(asked.skip && { skip: asked.skip }),
-      ...(asked.seed !== undefined && { seed: asked.seed }),
-      ...collect,
-    });
+    const gather = (seen: Graph, skip: readonly string[] | undefined): Promise<Evidence> =>
+      collectEvidence(gpu, seen, data, needs, {
+        ...(method.defaults?.images !== undefined && { images: method.defaults.images }),
+        ...(typeof sparsity === "number" && { sparsity }),
+        ...(skip && { skip }),
+        ...(asked.seed !== undefined && { seed: asked.seed }),
+        ...collect,
+      });
+    if (method.layerByLayer) {
+      current = await pruneLayerByLayer(from, { ...asked, sparsity }, gather);
+      onRound?.(k, rounds);
+      continue;
+    }
+    const evidence = await gather(from, asked.skip);
     // Filters are only silenced before the last round: every share is one of the filters that there were at first.
     const silence = granularity.kind === "filter" && k < rounds;
     current = await prune(from, { ...asked, sparsity, evidence, ...(silence && { keepShape: true }) });

@@ -108,6 +108,8 @@ export interface MethodFacts {
  */
 export interface Method extends MethodFacts {
   readonly needs: readonly EvidenceKind[];
+  /** Is the evidence of a layer that of a net whose earlier layers are pruned already (see `pruneInRounds`)? */
+  readonly layerByLayer?: boolean;
   /** One finite number per unit of the layer (numbered as in `forEachElement`), higher means keep. */
   score(context: ScoreContext): Float64Array;
   /** Why it can say nothing of this layer's filters; then they go or stay with those that they are coupled to. */

@@ -14,7 +14,8 @@ const dampening = 0.01;
 /**
  * Optimal Brain Surgeon for one layer at a time: the error of a layer's output is a quadratic in its weights with the Hessian
  * X·Xᵀ of its inputs. Goes through the columns from left to right; each block of them loses its cheapest weights, and what a
- * column loses is made up for by the columns to its right.
+ * column loses is made up for by the columns to its right. `pruneInRounds` and the command line go through the layers in order and
+ * gather each one's inputs on the net that is pruned up to it; in a call of `prune` all layers have the inputs that they are given.
  */
 export const sparsegpt: Method = {
   name: "sparsegpt",
@@ -22,6 +23,7 @@ export const sparsegpt: Method = {
   granularities: ["element", "n:m"],
   reference: "Frantar and Alistarh 2023 (SparseGPT), arXiv 2301.00774, algorithm 1",
   needs: ["inputMoments"],
+  layerByLayer: true,
   defaults: { scope: "layer", images: 128 },
   score() {
     throw new PruneError("sparsegpt chooses and updates in one go; it has no scores of its own.");
