@@ -76,13 +76,14 @@ export function surgeryMasking(context: RecipeContext): Masking {
     settles: stop,
     async before(step, total, trainer) {
       if (step >= stop(total)) return;
-      for (const [i, { tensors, threshold }] of patients.entries()) {
-        if (!operates(seed, step, i, setting)) continue;
-        for (const name of tensors) {
-          const mask = trainer.mask(name)!;
-          const next = surgery(await trainer.dense(name), mask, threshold);
-          if (next.data.some((m, k) => Number(m) !== Number(mask.data[k]))) trainer.setMask(name, next);
-        }
+      const due = patients
+        .filter((_, i) => operates(seed, step, i, setting))
+        .flatMap(({ tensors, threshold }) => tensors.map((name) => ({ name, threshold })));
+      const weights = await trainer.denseOf(due.map(({ name }) => name));
+      for (const [i, { name, threshold }] of due.entries()) {
+        const mask = trainer.mask(name)!;
+        const next = surgery(weights[i]!, mask, threshold);
+        if (next.data.some((m, k) => Number(m) !== Number(mask.data[k]))) trainer.setMask(name, next);
       }
     },
   };

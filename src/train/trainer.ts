@@ -83,6 +83,8 @@ export interface Trainer {
   mask(weight: string): HostTensor | undefined;
   /** The dense weight that a mask covers ("soft" and "gate"), as it is now. */
   dense(weight: string): Promise<HostTensor>;
+  /** Several of them, at the price of one wait. */
+  denseOf(weights: readonly string[]): Promise<HostTensor[]>;
   /** Replaces such a weight from the next step on. */
   setDense(weight: string, value: HostTensor): void;
   /** What has been summed up since the last time it was asked with `reset`; needs `track`. */
@@ -150,9 +152,8 @@ function trainerOf(
   let counted = 0;
 
   const read = async (names: readonly string[]): Promise<Map<string, HostTensor>> => {
-    const values = new Map<string, HostTensor>();
-    for (const name of names) values.set(name, await session.read(name));
-    return values;
+    const values = await session.readAll(names);
+    return new Map(names.map((name, i) => [name, values[i]!]));
   };
 
   const trainer: Trainer = {
@@ -206,6 +207,7 @@ function trainerOf(
     },
     mask: (weight) => masks.get(weight),
     dense: (weight) => session.read(weight),
+    denseOf: (weights) => session.readAll(weights),
     setDense: (weight, value) => session.write(weight, value),
     async tracked(weight, what, { reset = false } = {}) {
       const name = trackedName(weight, what);

@@ -48,7 +48,8 @@ and number of images that it was published with. secateur methods lists them all
 
 --sparsity is one share for the net, shares of layers (conv1=0.3,ip1=0.9; others are left alone), published shares (published:NAME of
 weights or, with granularity filter, of filters; secateur methods lists the names and their nets), or Han's thresholds in standard deviations of each layer (quality:conv1=0.25,ip1=0.875). --retrain trains
-after every round, under the masks, by the defaults of the net; --set gives a method that trains its own settings (secateur methods --json FILE lists them).
+after every round, under the masks, by the defaults of the net; --set gives a method that trains its own settings (secateur methods --json FILE lists them). Where nine of
+ten weights go, a rate near the one that the net was first trained with (--lr) repairs more than the gentle default (Renda et al. 2020, arXiv 2003.02389).
 
 --target-ms and --max-drop solve for the share of every layer: what each bears is scanned (secateur sensitivity), what each gains is
 timed, the choice is compiled and measured on this adapter, and corrected until it holds. A target that cannot be met is an error that
