@@ -78,10 +78,13 @@ export function estimate(
   const [across, down] = groupsOf(p, variant, cut);
   const steps = Math.ceil(workgroup / rates.lanes);
   if (loop === "vector") {
-    const entry = isCsr(variant.format)
-      ? rates.word + vectorEntry(variant.format, rates)
-      : rates.word + rates.uniformWord;
-    return across * down * steps * p.k * density * (entry + rates.fma);
+    if (isCsr(variant.format)) {
+      const entry = rates.word + vectorEntry(variant.format, rates) + rates.fma;
+      return across * down * steps * p.k * density * entry;
+    }
+    const four = rows > workgroup;
+    const weights = four ? rates.quad + 4 * rates.fma : rates.word + rates.fma;
+    return across * down * steps * p.k * (2 * rates.uniformWord + weights);
   }
   if (loop === "ell") return estimateEll(p, variant, cut, density, rates);
   const word = cut.load === "word";

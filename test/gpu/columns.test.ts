@@ -8,9 +8,10 @@ import {
   type Variant,
   variants,
 } from "../../src/kernels/columns/variants.ts";
+import { compile } from "../../src/run/compile.ts";
 import { runReference } from "../../src/run/reference.ts";
 import { compareOutputs } from "../../src/run/verify.ts";
-import { type Attributes, problems, runBy, values } from "../support/columns-problems.ts";
+import { type Attributes, planOf, problems, runBy, values } from "../support/columns-problems.ts";
 import { gpuTest } from "../support/gpu.ts";
 
 const columns = suite("columns kernels");
@@ -93,6 +94,22 @@ gpuTest(columns, "every activation is fused into the store", async (gpu) => {
     compareOutputs((await runBy(gpu, variant, problem))!, expected, 2e-5);
   }
 });
+
+gpuTest(
+  columns,
+  "weights that may change are packed on the device for the vector kernels too",
+  async (gpu) => {
+    const { graph, inputs } = problems.find(({ name }) => name === "vector")!;
+    const expected = runReference(graph, inputs);
+    for (const variant of variants.filter(
+      (v) => v.loop === "vector" && v.format === "dense" && v.workgroup === 8,
+    )) {
+      const session = await compile(gpu, graph, { plan: planOf(variant, graph), variables: ["w"] });
+      compareOutputs(await session.run(inputs), expected, 2e-5);
+      session.dispose();
+    }
+  },
+);
 
 columns("every variant is found by its name", () => {
   for (const variant of variants) assert.is(findVariant(variant.format, variant.name), variant);

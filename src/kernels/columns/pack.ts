@@ -177,11 +177,12 @@ export function packCsrSteps(w: WeightMatrix, taps: Uint32Array, per: 1 | 2, sca
   return packed({ row_ptr: rowPtr, steps: pairs, weights: Float32Array.from(values), rows }, density);
 }
 
-/** W transposed, [k, rows], for the dense vector kernel. */
-export function packTransposed(p: ColumnsProblem, w: WeightMatrix): Packed {
-  const weights = new Float32Array(w.values.length);
+/** W transposed, [k, rows], for the dense vector kernels: rows rounded up to a multiple of `per`, with zeros. */
+export function packTransposed(p: ColumnsProblem, w: WeightMatrix, per: number): Packed {
+  const rows = Math.ceil(w.rows / per) * per;
+  const weights = new Float32Array(rows * w.k);
   for (let m = 0; m < w.rows; m++) {
-    for (let k = 0; k < w.k; k++) weights[k * w.rows + m] = w.values[m * w.k + k]!;
+    for (let k = 0; k < w.k; k++) weights[k * rows + m] = w.values[m * w.k + k]!;
   }
   return packed({ offsets: p.taps, weights }, 1);
 }

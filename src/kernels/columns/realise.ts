@@ -83,7 +83,7 @@ export function groupsOf(
   cut: ColumnCut,
 ): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
-  if (variant.loop === "vector") return [Math.ceil(rows / variant.workgroup), cut.columns, 1];
+  if (variant.loop === "vector") return [Math.ceil(rows / variant.rows), cut.columns, 1];
   if (variant.loop === "ell")
     return [Math.ceil(cut.columns / variant.columns), p.groups * blocksPerGroup(p, variant.rows), 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
@@ -91,9 +91,13 @@ export function groupsOf(
   return [across, down, 1];
 }
 
+/** Of a vector kernel, whose `rows` are those of a workgroup. */
+const rowsPerThread = ({ rows, workgroup }: Variant): number => rows / workgroup;
+
 /** The weight in the variant's format. */
 function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
-  if (variant.loop === "vector" && variant.format === "dense") return packTransposed(p, w);
+  if (variant.loop === "vector" && variant.format === "dense")
+    return packTransposed(p, w, rowsPerThread(variant));
   if (variant.format === "ell") return packEll(p, w, variant.rows / 8, variant.load);
   const offsets = offsetsOf(p, variant.load);
   if (variant.format === "csr") return packCsr(w, offsets);
@@ -195,7 +199,8 @@ function packOnHost(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Part 
 /** A variable weight is packed into the panels of the dense kernels before they run. */
 function packOnDevice(p: ColumnsProblem, variant: Variant, w: VariableWeight): Part {
   // The vector kernel reads the transpose, which is one panel of all rows.
-  const panel = variant.loop === "vector" ? p.rowsPerGroup : variant.rows;
+  const per = rowsPerThread(variant);
+  const panel = variant.loop === "vector" ? Math.ceil(p.rowsPerGroup / per) * per : variant.rows;
   const perGroup = Math.ceil(p.rowsPerGroup / panel);
   const panelRows = perGroup * p.groups * p.k;
   const arrays = {

@@ -63,7 +63,7 @@ export interface Variant {
   readonly loop: Loop;
   readonly kernel: KernelName;
   readonly load: Load;
-  /** Rows per thread. */
+  /** Rows per thread; of a vector kernel, per workgroup. */
   readonly rows: number;
   /** Loads of x per thread and entry. */
   readonly columns: number;
@@ -121,15 +121,16 @@ function gather(
   };
 }
 
-function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number): Variant {
-  const kernel: KernelName = `matmul/${format}-vector`;
+/** A kernel for a few columns; `quads`: dense, four rows per thread instead of one. */
+function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number, quads = false): Variant {
+  const kernel: KernelName = quads ? "matmul/dense-vector-quads" : `matmul/${format}-vector`;
   return {
     name: `${kernel.slice(7)}/w${workgroup}`,
     format,
     loop: "vector",
     kernel,
     load: "word",
-    rows: workgroup,
+    rows: quads ? 4 * workgroup : workgroup,
     columns: 1,
     workgroup,
     spec: {},
@@ -222,7 +223,11 @@ export const variants: readonly Variant[] = [
   ...(["quad", "strips"] as const).flatMap((load) =>
     [1, 2, 4, 8].flatMap((slices) => [4, 8].map((v) => ell(load, slices, v))),
   ),
-  ...sizes.flatMap((w) => [vector("dense", w), ...csrFormats.map((format) => vector(format, w))]),
+  ...sizes.flatMap((w) => [
+    vector("dense", w),
+    vector("dense", w, true),
+    ...csrFormats.map((format) => vector(format, w)),
+  ]),
 ];
 
 const byName = new Map(variants.map((v) => [`${v.format} ${v.name}`, v]));
