@@ -1,5 +1,6 @@
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
-import { blockRowsOf, type Format } from "../../src/kernels/columns/variants.ts";
+import { roundedToHalf } from "../../src/kernels/columns/half.ts";
+import { blockRowsOf, type Format, isHalf } from "../../src/kernels/columns/variants.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { adapterKind } from "../../src/run/compile.ts";
@@ -32,7 +33,7 @@ const quickCases: Cases = [
   ["block8x1", 0.9],
 ];
 
-const everyFormat = ["csr", "ell", "block2x1", "block4x1", "block8x1", "block16x1"] as const;
+const everyFormat = ["csr", "csr-f16", "ell", "block2x1", "block4x1", "block8x1", "block16x1"] as const;
 /** From nearly dense to nearly empty, for every format: where does each begin to win? */
 export const crossoverCases: Cases = everyFormat.flatMap((format) =>
   [0.1, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9].map((s) => [format, s] as const),
@@ -72,12 +73,14 @@ type Place = ReturnType<typeof placeOf>;
 function entrantsFor({ step }: Place, list: Cases, seed: number): Entrant[] {
   if (step.weight.kind !== "constant") return [];
   const whole = step.weight.matrix;
+  const half = { ...whole, values: roundedToHalf(whole.values) };
   return [
     { kind: "direct", weight: whole, sparsity: 0 },
     { kind: "winograd", weight: whole, sparsity: 0 },
     ...list.map(([format, sparsity]): Entrant => {
       const r = blockRowsOf(format);
-      return { kind: format, weight: randomPattern(whole, sparsity, r, seed), sparsity };
+      const from = isHalf(format) ? half : whole;
+      return { kind: format, weight: randomPattern(from, sparsity, r, seed), sparsity };
     }),
   ];
 }

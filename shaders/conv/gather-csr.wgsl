@@ -4,6 +4,7 @@
 // @include "lib/columns.wgsl"
 // @include "lib/quad.wgsl"
 // @include "lib/finish.wgsl"
+// @include "lib/csr-pairs.wgsl"
 // @include "lib/csr.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

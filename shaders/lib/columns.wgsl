@@ -27,6 +27,7 @@ struct Columns {
   strip_height: u32, // and of the image
   act_a: f32,
   act_b: f32,
+  scale: f32, // of sums whose weights lie times its inverse; else 1
 }
 
 // Where the first tap of a column lies in x, without the group's share.

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { SecateurError, UsageError } from "../errors.ts";
 import { openGpuInNode } from "../gpu/dawn.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { type Precision, precisions } from "../plan/half-weights.ts";
 import { type Plan, parsePlan } from "../plan/plan.ts";
 import { keepTuning } from "../plan/tuning.ts";
 import { folderStore, tuningFolder } from "../plan/tuning-folder.ts";
@@ -15,6 +16,7 @@ export interface CommonOptions {
   readonly adapter: "any" | "hardware" | "software";
   readonly plan?: string;
   readonly budget?: number;
+  readonly precision?: Precision;
   /** False under --no-tuning-cache. */
   readonly tuningCache?: boolean;
   readonly quiet?: boolean;
@@ -42,6 +44,14 @@ export function addCommonOptions(command: Command): Command {
     .option("--no-tuning-cache", "neither use nor keep what was measured on this adapter before")
     .option("--quiet", "no progress and no table, only errors");
 }
+
+/** The option of commands whose result may depend on how weights are held. */
+export const addPrecisionOption = (command: Command): Command =>
+  command.option(
+    "--precision <kind>",
+    "f32, or f16-weights: weights rounded to half precision, so that smaller formats may hold them (f32 unless said)",
+    oneOf("--precision", precisions),
+  );
 
 /** A parser of whole numbers for commander, refusing with exit code 2. */
 export const wholeNumber =
@@ -138,15 +148,19 @@ export function planOption(
   return parsePlan(json);
 }
 
-/** The plan and budget options of a command that compiles. */
+/** The plan, budget and precision options of a command that compiles. */
 export function planOptions(
-  { plan: text, budget }: CommonOptions,
+  { plan: text, budget, precision }: CommonOptions,
   fallback: (typeof planModes)[number],
-): { plan: (typeof planModes)[number] | Plan; budget?: number } {
+): { plan: (typeof planModes)[number] | Plan; budget?: number; precision?: Precision } {
   const plan = planOption(text, fallback);
-  if (budget === undefined) return { plan };
-  if (plan !== "measured") throw new UsageError("--budget bounds the measuring of --plan measured.");
-  return { plan, budget };
+  if (budget !== undefined && plan !== "measured")
+    throw new UsageError("--budget bounds the measuring of --plan measured.");
+  return {
+    plan,
+    ...(budget !== undefined && { budget }),
+    ...(precision !== undefined && { precision }),
+  };
 }
 
 /** Where this command keeps what it measures; undefined where it does not. */

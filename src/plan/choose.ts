@@ -1,4 +1,5 @@
 import { PlanError } from "../errors.ts";
+import { halfScale } from "../kernels/columns/half.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import {
   type ColumnsWeight,
@@ -14,6 +15,7 @@ import {
   findVariant,
   formats,
   isClustered,
+  isHalf,
   subgroupOf,
   type Variant,
 } from "../kernels/columns/variants.ts";
@@ -59,8 +61,13 @@ export function densityOf(step: ColumnsStep): number {
  */
 export function formatsFor({ step, problem }: ColumnsPlace, density: number): Format[] {
   if (step.weight.kind === "variable" || density > 0.8 || step.weight.matrix.k === 0) return ["dense"];
-  const unstructured = storedDensity(problem, "block4x1", step.weight.matrix) > 1.3 * density;
-  return formats.filter((format) => unstructured || !(isClustered(format) || format === "ell"));
+  const { matrix } = step.weight;
+  const unstructured = storedDensity(problem, "block4x1", matrix) > 1.3 * density;
+  return formats.filter(
+    (format) =>
+      (unstructured || !(isClustered(format) || format === "ell")) &&
+      (!isHalf(format) || halfScale(matrix) !== undefined),
+  );
 }
 
 export function layerPlan(
@@ -152,6 +159,11 @@ export function chooseStored(place: ColumnsPlace, plan: Plan, kind: AdapterKind)
   if (!variant || !cut) {
     throw new PlanError(
       `the plan runs "${step.name}" as ${stored.format} by ${stored.kernel}, which does not apply to it at this shape. Measure a new plan.`,
+    );
+  }
+  if (isHalf(variant.format) && weightOf(step) && halfScale(weightOf(step)!) === undefined) {
+    throw new PlanError(
+      `the plan runs "${step.name}" as ${stored.format}, but its weights are not those that half precision holds. Compile with precision "f16-weights", or measure a new plan.`,
     );
   }
   if (!takesWeight(variant, columnsWeight(step.weight))) {

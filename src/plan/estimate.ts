@@ -1,6 +1,13 @@
 import { type ColumnCut, type ColumnsProblem, interleavedOf, stripsOf } from "../kernels/columns/problem.ts";
 import { cutFor, groupsOf } from "../kernels/columns/realise.ts";
-import { type Format, subgroupOf, type Variant, variants } from "../kernels/columns/variants.ts";
+import {
+  type Format,
+  isCsr,
+  isHalf,
+  subgroupOf,
+  type Variant,
+  variants,
+} from "../kernels/columns/variants.ts";
 import { productsOf, tilingOf } from "../kernels/columns/winograd.ts";
 
 /** What the cost model and the choice of variants need to know of an adapter. */
@@ -71,9 +78,13 @@ export function estimate(
   const [across, down] = groupsOf(p, variant, cut);
   const steps = Math.ceil(workgroup / rates.lanes);
   if (loop === "vector") {
-    const entry =
-      variant.format === "csr" ? 2 * rates.word + rates.uniformQuad : rates.word + rates.uniformWord;
-    return across * down * steps * p.k * density * (entry + rates.fma);
+    if (isCsr(variant.format)) {
+      const entry = rates.word + vectorEntry(variant.format, rates) + rates.fma;
+      return across * down * steps * p.k * density * entry;
+    }
+    const four = rows > workgroup;
+    const weights = four ? rates.quad + 4 * rates.fma : rates.word + rates.fma;
+    return across * down * steps * p.k * (2 * rates.uniformWord + weights);
   }
   if (loop === "ell") return estimateEll(p, variant, cut, density, rates);
   const word = cut.load === "word";
@@ -90,11 +101,21 @@ export function estimate(
 }
 
 /** Offsets, weights and their passing on, per entry. */
-function entryCost({ loop, rows }: Variant, rates: Rates): number {
-  if (loop === "csr") return rates.uniformQuad * 0.6;
+function entryCost({ format, loop, rows }: Variant, rates: Rates): number {
+  // One word and its unpacking measured no faster than 8 bytes (bench/NOTES.md).
+  if (loop === "csr") return eightBytes(rates.uniformQuad) * (isHalf(format) ? 1.1 : 1);
   if (loop === "pair") return rates.uniformWord + rates.uniformQuad * 0.6;
   if (loop === "uniform") return rates.uniformWord + (rows / 4) * rates.uniformQuad;
   return rates.uniformWord + Math.ceil(rows / 8) * rates.word + rows * rates.shuffle;
+}
+
+/** A load of 8 bytes costs 0.6 of one of 16. */
+const eightBytes = (quad: number): number => 0.6 * quad;
+
+/** Of a kernel for a single column, which loads the smaller formats two entries at a time, and unpacks them. */
+function vectorEntry(format: Format, { quad, word }: Rates): number {
+  if (format === "csr") return eightBytes(quad);
+  return (format === "csr-u16" ? word + eightBytes(quad) : eightBytes(quad)) / 2 + 2;
 }
 
 /** Per chunk the loads of x and an inner loop per slice; per step one weight per lane, and a shuffle and a multiply-add per float. */

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { PlanError } from "../errors.ts";
 import { type Format, formats } from "../kernels/columns/variants.ts";
+import { type Precision, precisions } from "./half-weights.ts";
 
 /** Milliseconds of one candidate as measured (median of `samples`, with its 10th and 90th percentile). */
 export interface Candidate {
@@ -50,6 +51,8 @@ export interface Plan {
   /** Adapter the choice was made on. */
   readonly adapter: string;
   readonly batch: number;
+  /** Set where weights were rounded; f32 without. */
+  readonly precision?: Precision;
   readonly layers: readonly LayerPlan[];
   readonly tuning?: TuningTally;
 }
@@ -61,6 +64,7 @@ const schema = v.object({
   mode: v.picklist(["measured", "estimated", "forced"]),
   adapter: v.string(),
   batch: number,
+  precision: v.optional(v.picklist(precisions)),
   tuning: v.optional(
     v.object({ races: number, now: number, before: number, skipped: number, seconds: number }),
   ),
@@ -132,7 +136,8 @@ export function describePlan(plan: Plan): string {
       .map((c, i) => c.padEnd(widths[i]!))
       .join("  ")
       .trimEnd();
-  const title = `plan: ${plan.mode} on ${plan.adapter}, batch ${plan.batch}`;
+  const rounded = plan.precision === "f16-weights" ? ", weights rounded to f16" : "";
+  const title = `plan: ${plan.mode} on ${plan.adapter}, batch ${plan.batch}${rounded}`;
   const { tuning } = plan;
   return [tuning ? `${title}; ${describeTally(tuning)}` : title, line(head), ...rows.map(line)].join("\n");
 }

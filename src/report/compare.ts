@@ -5,6 +5,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
 import { inspectGraph } from "../graph/statistics.ts";
 import type { Format } from "../kernels/columns/variants.ts";
+import { atPrecision } from "../plan/half-weights.ts";
 import type { TuningTally } from "../plan/plan.ts";
 import { type Spread, spread } from "../plan/stats.ts";
 import { compile } from "../run/compile.ts";
@@ -71,6 +72,8 @@ export interface CompareOptions {
   readonly limit?: number;
   readonly rounds?: number;
   readonly plan?: CompileOptions["plan"];
+  /** Of the weights of every model. */
+  readonly precision?: CompileOptions["precision"];
   /** Conventions of publications to count in, beside plain MACs and parameters. */
   readonly counts?: readonly CountConvention[];
   /** Seconds for measuring plans, in all; what one model leaves is the next one's. */
@@ -105,11 +108,17 @@ export async function compareModels(
       const session = await compile(gpu, graph, {
         plan: options.plan ?? "measured",
         batch,
+        precision: options.precision,
         ...(left !== undefined && { budget: left / (contenders.length - i) }),
       });
       sessions.push(session);
       const first = firstBatch(dataset, batch, preprocessing, session);
-      const maxError = await checkBatch(session, graph, first, options.checkImages ?? 2);
+      const maxError = await checkBatch(
+        session,
+        atPrecision(graph, options.precision),
+        first,
+        options.checkImages ?? 2,
+      );
       const { tuning } = session.plan;
       if (left !== undefined) left = Math.max(0, left - (tuning?.seconds ?? 0));
       const { top1, images } = await evaluate(session, dataset, preprocessing, {

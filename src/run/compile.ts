@@ -1,4 +1,4 @@
-import { InputError } from "../errors.ts";
+import { InputError, printable } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import { requiredValues } from "../graph/infer.ts";
@@ -7,6 +7,7 @@ import { type Choice, chooseEstimated, chooseForced, chooseStored } from "../pla
 import { chooseMeasured } from "../plan/choose-measured.ts";
 import { type ColumnsPlace, columnsPlaces } from "../plan/columns-place.ts";
 import type { AdapterKind } from "../plan/estimate.ts";
+import { atPrecision, precisions } from "../plan/half-weights.ts";
 import { assignLayouts } from "../plan/layouts.ts";
 import { lowerProgram } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -36,6 +37,11 @@ export async function compile(gpu: Gpu, graph: Graph, options: CompileOptions = 
       );
     }
   }
+  if (options.precision !== undefined && !precisions.includes(options.precision)) {
+    throw new InputError(
+      `precision is ${printable(String(options.precision))}; use one of ${precisions.join(", ")}.`,
+    );
+  }
   const budget = budgetOf(options.budget);
   if (budget && options.plan !== "measured") {
     throw new InputError(
@@ -44,9 +50,10 @@ export async function compile(gpu: Gpu, graph: Graph, options: CompileOptions = 
   }
   // What a variable holds may change, so nothing beside one is known to be dead.
   const fixed = (options.variables ?? []).length === 0;
-  const lean = fixed && options.compact !== false ? withoutDead(graph, options.inputShapes) : undefined;
+  const exact = atPrecision(graph, options.precision, options.variables);
+  const lean = fixed && options.compact !== false ? withoutDead(exact, options.inputShapes) : undefined;
   const specialised: Specialise = (shapes, values) =>
-    specialise(gpu, lean?.graph ?? graph, options, budget, shapes, values);
+    specialise(gpu, lean?.graph ?? exact, options, budget, shapes, values);
   const dead = lean?.removed ?? 0;
   const session = makeSession(gpu, graph, options, requiredValues(graph), dead, specialised);
   await session.prepare();
@@ -86,6 +93,7 @@ async function specialise(
       mode === "measured" || mode === "estimated" ? mode : typeof mode === "string" ? "forced" : mode.mode,
     adapter: gpu.adapter.key,
     batch,
+    ...(options.precision === "f16-weights" && { precision: options.precision }),
     layers: [...choices.values()].map((c) => c.layer),
     ...(tally && { tuning: tally }),
   };

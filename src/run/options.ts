@@ -1,5 +1,6 @@
 import type { TensorType } from "../graph/op.ts";
 import type { Forced } from "../plan/choose.ts";
+import type { Precision } from "../plan/half-weights.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { TuningStore } from "../plan/tuning.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
@@ -11,6 +12,12 @@ export interface CompileOptions {
    * this adapter), "dense", "csr" or "block" (that format wherever it applies), or a saved Plan.
    */
   readonly plan?: "measured" | "estimated" | Forced | Plan;
+  /**
+   * "f16-weights" rounds the constant weights of Conv, ConvTranspose, Gemm and MatMul to half precision, so that formats of half the
+   * bytes may hold them; results change within that rounding, and `verify` compares with a reference of the rounded weights. "f32"
+   * unless given: no plan changes a weight by itself.
+   */
+  readonly precision?: Precision;
   /**
    * Seconds that "measured" may spend on measuring, in all that this session compiles: the layers that cost most come first,
    * the cost model decides about the rest. 0 takes only what is known from before; no limit unless given.

@@ -4,6 +4,7 @@ import { createTimer } from "../gpu/timer.ts";
 import { opOf } from "../graph/evaluate.ts";
 import { type Graph, type GraphValue, withWeights } from "../graph/graph.ts";
 import { fromWords, toWords } from "../kernels/words.ts";
+import { atPrecision } from "../plan/half-weights.ts";
 import { describePlan, type Plan } from "../plan/plan.ts";
 import { type Spread, spread } from "../plan/stats.ts";
 import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
@@ -54,7 +55,10 @@ export interface Session {
    * runs (and steps) at the shapes run last, those left out that compiled; undefined where there was none.
    */
   overhead(): Spread | undefined;
-  /** Runs on the GPU and on the CPU in double precision and compares. Throws E_VERIFY beyond the tolerance. */
+  /**
+   * Runs on the GPU and on the CPU in double precision, with the weights of the compile's `precision`, and compares. Throws E_VERIFY
+   * beyond the tolerance.
+   */
   verify(inputs: Tensors, options?: { readonly tolerance?: number }): Promise<Verification>;
   /** Replaces a variable weight (one named in `variables`); takes effect from the next run, compiles nothing. */
   write(name: string, value: HostTensor): void;
@@ -354,7 +358,8 @@ export function makeSession(
     verify: async (inputs, { tolerance = 1e-3 } = {}) => {
       const before = await inOrder(readState);
       const actual = await inOrder(() => run(inputs));
-      return compareOutputs(actual, runReference(before, inputs), tolerance);
+      const exact = atPrecision(before, options.precision, options.variables);
+      return compareOutputs(actual, runReference(exact, inputs), tolerance);
     },
     write,
     memory: () => needCurrent().device.memory,

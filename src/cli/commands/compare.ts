@@ -8,6 +8,7 @@ import { type CountConvention, countConventions } from "../../report/counts.ts";
 import { nodeHost } from "../../report/host.ts";
 import {
   addCommonOptions,
+  addPrecisionOption,
   type CommonOptions,
   oneOf,
   planOptions,
@@ -30,7 +31,7 @@ interface Options extends CommonOptions, PreprocessingOptions {
 }
 
 export function compareCommand(): Command {
-  const command = addCommonOptions(new Command("compare"))
+  const command = addPrecisionOption(addCommonOptions(new Command("compare")))
     .description(
       "the proof: accuracy, size and measured milliseconds of a dense model and its pruned versions",
     )

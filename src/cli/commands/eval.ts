@@ -8,6 +8,7 @@ import { evaluate } from "../../run/evaluate.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 import {
   addCommonOptions,
+  addPrecisionOption,
   type CommonOptions,
   planOptions,
   print,
@@ -27,7 +28,7 @@ interface Options extends CommonOptions, PreprocessingOptions {
 }
 
 export function evalCommand(): Command {
-  const command = addCommonOptions(new Command("eval"))
+  const command = addPrecisionOption(addCommonOptions(new Command("eval")))
     .description("accuracy on labelled images: top-1, top-5, loss")
     .argument("<model>", "MODEL, see secateur --help")
     .requiredOption("--data <data>", "DATA, see secateur --help; its test images are used")

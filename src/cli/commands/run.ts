@@ -9,6 +9,7 @@ import { cast, type HostTensor } from "../../tensor/host-tensor.ts";
 import { showShape } from "../../tensor/shape.ts";
 import {
   addCommonOptions,
+  addPrecisionOption,
   type CommonOptions,
   planOptions,
   print,
@@ -26,7 +27,7 @@ interface Options extends CommonOptions {
 const collect = (value: string, previous: string[]): string[] => [...previous, value];
 
 export function runCommand(): Command {
-  return addCommonOptions(new Command("run"))
+  return addPrecisionOption(addCommonOptions(new Command("run")))
     .description("one inference on the GPU, .npy in and out")
     .argument("<model>", "MODEL, see secateur --help")
     .option("--input <name=x.npy>", "value of an input; once per input", collect, [])

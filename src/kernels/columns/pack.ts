@@ -1,3 +1,4 @@
+import { halfBits } from "./half.ts";
 import type { ColumnsProblem } from "./problem.ts";
 
 /** A weight matrix [groups * rowsPerGroup, k] of f32 in the order of its taps, zeros included. */
@@ -14,6 +15,8 @@ export interface Packed {
   readonly bytes: number;
   /** Stored values over all values: what the kernel really multiplies. */
   readonly density: number;
+  /** Factor of the kernel's sums, where the weights do not lie as they are. */
+  readonly scale?: number;
 }
 
 /** Row of W at each position of the rows that blocks are cut from; consecutive where there is none. */
@@ -21,10 +24,11 @@ export type RowOrder = Uint32Array | undefined;
 
 export const blocksPerGroup = (p: ColumnsProblem, r: number): number => Math.ceil(p.rowsPerGroup / r);
 
-export const packed = (arrays: Packed["arrays"], density: number): Packed => ({
+export const packed = (arrays: Packed["arrays"], density: number, scale?: number): Packed => ({
   arrays,
   bytes: Object.values(arrays).reduce((sum, a) => sum + a.byteLength, 0),
   density,
+  ...(scale !== undefined && { scale }),
 });
 
 /** All K entries of every block row; the offsets are the problem's taps, shared by all block rows. */
@@ -98,13 +102,19 @@ export function packBlocks(
   return packed({ row_ptr: rowPtr, offsets, weights, ...(order && { rows: order }) }, density);
 }
 
-/** Non-zeros of each row as pairs of offset and value bits, longest rows first within each group. */
-export function packCsr(w: WeightMatrix, taps: Uint32Array): Packed {
+/** Rows of W by how many non-zeros they hold, longest first, and those numbers by row. */
+function longestFirst(w: WeightMatrix): { readonly rows: Uint32Array; readonly counts: Uint32Array } {
   const counts = new Uint32Array(w.rows);
   for (let m = 0; m < w.rows; m++) {
     for (let k = 0; k < w.k; k++) if (w.values[m * w.k + k] !== 0) counts[m]!++;
   }
   const rows = Uint32Array.from(counts.keys()).sort((a, b) => counts[b]! - counts[a]! || a - b);
+  return { rows, counts };
+}
+
+/** Non-zeros of each row as pairs of offset and value bits, longest rows first within each group. */
+export function packCsr(w: WeightMatrix, taps: Uint32Array): Packed {
+  const { rows, counts } = longestFirst(w);
   const rowPtr = new Uint32Array(w.rows + 1);
   for (const [i, m] of rows.entries()) rowPtr[i + 1] = rowPtr[i]! + counts[m]!;
   const nnz = rowPtr[w.rows]!;
@@ -123,11 +133,56 @@ export function packCsr(w: WeightMatrix, taps: Uint32Array): Packed {
   return packed({ row_ptr: rowPtr, entries, rows }, nnz / Math.max(1, w.rows * w.k));
 }
 
-/** W transposed, [k, rows], for the dense vector kernel. */
-export function packTransposed(p: ColumnsProblem, w: WeightMatrix): Packed {
-  const weights = new Float32Array(w.values.length);
+const mostStep = 0xffff;
+
+/**
+ * Non-zeros as 16-bit steps from offset to offset, for lib/csr-u16 and, where `scale` says by what factor half precision holds
+ * the values, lib/csr-f16. Each row begins at offset 0, has its entries in the order of their offsets, and zeros where a step
+ * is longer than 16 bits say and where the kernel, which reads `per` entries at a time, would read another row's.
+ */
+export function packCsrSteps(w: WeightMatrix, taps: Uint32Array, per: 1 | 2, scale?: number): Packed {
+  const { rows } = longestFirst(w);
+  const order = Uint32Array.from(taps.keys()).sort((a, b) => taps[a]! - taps[b]!);
+  const rowPtr = new Uint32Array(w.rows + 1);
+  const steps: number[] = [];
+  const values: number[] = [];
+  for (const [i, m] of rows.entries()) {
+    let at = 0;
+    for (const k of order) {
+      const value = w.values[m * w.k + k]!;
+      if (value === 0) continue;
+      for (; taps[k]! - at > mostStep; at += mostStep) {
+        steps.push(mostStep);
+        values.push(0);
+      }
+      steps.push(taps[k]! - at);
+      values.push(value);
+      at = taps[k]!;
+    }
+    if (steps.length % per === 1) {
+      steps.push(0);
+      values.push(0);
+    }
+    rowPtr[i + 1] = steps.length / per;
+  }
+  const density = steps.length / Math.max(1, w.rows * w.k);
+  if (scale !== undefined) {
+    const entries = Uint32Array.from(steps, (step, e) => ((step << 16) | halfBits(values[e]!, scale)) >>> 0);
+    return packed({ row_ptr: rowPtr, entries, rows }, density, 1 / scale);
+  }
+  const pairs = Uint32Array.from(
+    { length: steps.length / 2 },
+    (_, e) => ((steps[2 * e + 1]! << 16) | steps[2 * e]!) >>> 0,
+  );
+  return packed({ row_ptr: rowPtr, steps: pairs, weights: Float32Array.from(values), rows }, density);
+}
+
+/** W transposed, [k, rows], for the dense vector kernels: rows rounded up to a multiple of `per`, with zeros. */
+export function packTransposed(p: ColumnsProblem, w: WeightMatrix, per: number): Packed {
+  const rows = Math.ceil(w.rows / per) * per;
+  const weights = new Float32Array(rows * w.k);
   for (let m = 0; m < w.rows; m++) {
-    for (let k = 0; k < w.k; k++) weights[k * w.rows + m] = w.values[m * w.k + k]!;
+    for (let k = 0; k < w.k; k++) weights[k * rows + m] = w.values[m * w.k + k]!;
   }
   return packed({ offsets: p.taps, weights }, 1);
 }

@@ -186,5 +186,6 @@ export function columnsParams(
     strip_height: strips ? p.out[1] : 0,
     act_a: p.activation.a,
     act_b: p.activation.b,
+    scale: 1,
   };
 }

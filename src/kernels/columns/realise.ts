@@ -1,6 +1,7 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
 import { rowClusters } from "./cluster.ts";
 import { ellDensity, interleaves, packEll } from "./ell.ts";
+import { halfScale } from "./half.ts";
 import {
   blockDensity,
   blocksPerGroup,
@@ -8,6 +9,7 @@ import {
   type Packed,
   packBlocks,
   packCsr,
+  packCsrSteps,
   packDense,
   packTransposed,
   type WeightMatrix,
@@ -21,7 +23,7 @@ import {
   offsetsOf,
   stripsOf,
 } from "./problem.ts";
-import { blockRowsOf, type Format, isClustered, type Variant } from "./variants.ts";
+import { blockRowsOf, type Format, isClustered, isCsr, isHalf, type Variant } from "./variants.ts";
 import { productsOf, type Tiling, tilingOf, transformWeight } from "./winograd.ts";
 
 /** Where entry k of a row of a weight matrix lies in its tensor: group · groupStride + row in group · rowStride + entries[k], in words. */
@@ -81,20 +83,31 @@ export function groupsOf(
   cut: ColumnCut,
 ): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
-  if (variant.loop === "vector") return [Math.ceil(rows / variant.workgroup), cut.columns, 1];
+  if (variant.loop === "vector") return [Math.ceil(rows / variant.rows), cut.columns, 1];
   if (variant.loop === "ell")
     return [Math.ceil(cut.columns / variant.columns), p.groups * blocksPerGroup(p, variant.rows), 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
-  const down = variant.format === "csr" ? rows : p.groups * blocksPerGroup(p, variant.rows);
+  const down = isCsr(variant.format) ? rows : p.groups * blocksPerGroup(p, variant.rows);
   return [across, down, 1];
 }
 
+/** Of a vector kernel, whose `rows` are those of a workgroup. */
+const rowsPerThread = ({ rows, workgroup }: Variant): number => rows / workgroup;
+
 /** The weight in the variant's format. */
 function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
-  if (variant.loop === "vector" && variant.format === "dense") return packTransposed(p, w);
+  if (variant.loop === "vector" && variant.format === "dense")
+    return packTransposed(p, w, rowsPerThread(variant));
   if (variant.format === "ell") return packEll(p, w, variant.rows / 8, variant.load);
   const offsets = offsetsOf(p, variant.load);
   if (variant.format === "csr") return packCsr(w, offsets);
+  if (isCsr(variant.format))
+    return packCsrSteps(
+      w,
+      offsets,
+      variant.loop === "vector" ? 2 : 1,
+      isHalf(variant.format) ? halfScale(w) : undefined,
+    );
   if (variant.format === "dense") return packDense(p, w, variant.rows, offsets);
   const r = blockRowsOf(variant.format);
   return packBlocks(p, w, r, offsets, isClustered(variant.format) ? rowClusters(p, w, r) : undefined);
@@ -126,9 +139,14 @@ function countStored(p: ColumnsProblem, format: Format, w: WeightMatrix): number
 
 const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
 
-/** Can the variant take this weight? A variable one must be dense, and its transform would have to run on the device. */
+/**
+ * Can the variant take this weight? A variable one must be dense, and its transform would have to run on the device; half
+ * precision must hold every value exactly, so that the choice of a format never changes a result.
+ */
 export const takesWeight = (variant: Variant, w: ColumnsWeight): boolean =>
-  !isVariable(w) || (variant.format === "dense" && !variant.winograd);
+  isVariable(w)
+    ? variant.format === "dense" && !variant.winograd
+    : !isHalf(variant.format) || halfScale(w) !== undefined;
 
 /** Everything it takes to run a variant on a problem. */
 export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: ColumnsWeight): Realised {
@@ -154,6 +172,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
     },
     params: {
       ...columnsParams(p, cut, blocksPerGroup(p, variant.rows)),
+      ...(weights.scale !== undefined && { scale: weights.scale }),
       ...(variant.loop === "ell" && interleavedParams(p, cut)),
     },
     groups: groupsOf(p, variant, cut),
@@ -167,20 +186,21 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
   };
 }
 
-type Part = Realised & { readonly bindings: Readonly<Record<string, string>> };
+type Part = Realised & { readonly bindings: Readonly<Record<string, string>>; readonly scale?: number };
 
 const named = (names: readonly string[]): Record<string, string> =>
   Object.fromEntries(names.map((name) => [name, name]));
 
 function packOnHost(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Part {
-  const { arrays, bytes, density } = packFor(p, variant, w);
-  return { arrays, scratch: {}, launches: [], bytes, density, bindings: named(Object.keys(arrays)) };
+  const { arrays, ...rest } = packFor(p, variant, w);
+  return { arrays, scratch: {}, launches: [], ...rest, bindings: named(Object.keys(arrays)) };
 }
 
 /** A variable weight is packed into the panels of the dense kernels before they run. */
 function packOnDevice(p: ColumnsProblem, variant: Variant, w: VariableWeight): Part {
   // The vector kernel reads the transpose, which is one panel of all rows.
-  const panel = variant.loop === "vector" ? p.rowsPerGroup : variant.rows;
+  const per = rowsPerThread(variant);
+  const panel = variant.loop === "vector" ? Math.ceil(p.rowsPerGroup / per) * per : variant.rows;
   const perGroup = Math.ceil(p.rowsPerGroup / panel);
   const panelRows = perGroup * p.groups * p.k;
   const arrays = {

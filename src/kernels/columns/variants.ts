@@ -4,11 +4,15 @@ import type { Load } from "./problem.ts";
 /**
  * How a weight lies in memory. `block8x1`: eight consecutive output channels share a column. `rows8x1`: eight output channels
  * with like patterns do, wherever they are, so that an unstructured mask runs in blocks; the zeros that a row gets from its
- * seven neighbours are stored. `ell`: sliced ELL, eight rows by eight channels at a time.
+ * seven neighbours are stored. `ell`: sliced ELL, eight rows by eight channels at a time. `csr-u16`: CSR with 16-bit steps from
+ * offset to offset, 6 bytes per non-zero instead of 8, for single columns, where the weights' bytes count. `csr-f16`: and with weights in
+ * half precision, 4 bytes; only weights that half precision holds exactly are taken.
  */
 export type Format =
   | "dense"
   | "csr"
+  | "csr-u16"
+  | "csr-f16"
   | "block2x1"
   | "block4x1"
   | "block8x1"
@@ -21,6 +25,8 @@ export type Format =
 export const formats: readonly Format[] = [
   "dense",
   "csr",
+  "csr-u16",
+  "csr-f16",
   "block2x1",
   "block4x1",
   "block8x1",
@@ -33,7 +39,15 @@ export const formats: readonly Format[] = [
 
 /** Rows of a block format; 1 where every row has its own columns, 0 for dense. */
 export const blockRowsOf = (format: Format): number =>
-  format === "dense" ? 0 : format === "csr" || format === "ell" ? 1 : Number(/\d+/.exec(format)![0]);
+  format === "dense" ? 0 : isCsr(format) || format === "ell" ? 1 : Number(/\d+/.exec(format)![0]);
+
+/** Is it CSR, whatever its entries look like? */
+export const isCsr = (format: Format): boolean => csrFormats.some((f) => f === format);
+
+const csrFormats = ["csr", "csr-u16", "csr-f16"] as const;
+
+/** Does the format hold weights in half precision, and so only those which that holds exactly? */
+export const isHalf = (format: Format): boolean => format === "csr-f16";
 
 /** Do the blocks of the format take rows from anywhere? */
 export const isClustered = (format: Format): boolean => format.startsWith("rows");
@@ -49,7 +63,7 @@ export interface Variant {
   readonly loop: Loop;
   readonly kernel: KernelName;
   readonly load: Load;
-  /** Rows per thread. */
+  /** Rows per thread; of a vector kernel, per workgroup. */
   readonly rows: number;
   /** Loads of x per thread and entry. */
   readonly columns: number;
@@ -67,10 +81,9 @@ const suffix: Readonly<Record<Load, string>> = { word: "-scalar", quad: "", stri
 
 type Gather = Exclude<Loop, "vector" | "ell">;
 
-const kernels: Readonly<Record<Gather, string>> = {
+const kernels: Readonly<Record<Exclude<Gather, "csr">, string>> = {
   uniform: "gather-block",
   shuffle: "shuffle-block",
-  csr: "gather-csr",
   pair: "gather-pair",
 };
 
@@ -82,7 +95,8 @@ function gather(
   columns: number,
   workgroup: number,
 ): Variant {
-  const kernel = `conv/${kernels[loop]}${suffix[load]}` as KernelName;
+  const base = loop === "csr" ? `gather-${format}` : kernels[loop];
+  const kernel = `conv/${base}${suffix[load]}` as KernelName;
   const named = loop === "csr" || loop === "pair" ? "" : `r${rows}`;
   const permuted: Record<string, number> = isClustered(format) ? { PERMUTED: 1 } : {};
   return {
@@ -107,15 +121,16 @@ function gather(
   };
 }
 
-function vector(format: "dense" | "csr", workgroup: number): Variant {
-  const kernel: KernelName = format === "dense" ? "matmul/dense-vector" : "matmul/csr-vector";
+/** A kernel for a few columns; `quads`: dense, four rows per thread instead of one. */
+function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number, quads = false): Variant {
+  const kernel: KernelName = quads ? "matmul/dense-vector-quads" : `matmul/${format}-vector`;
   return {
     name: `${kernel.slice(7)}/w${workgroup}`,
     format,
     loop: "vector",
     kernel,
     load: "word",
-    rows: workgroup,
+    rows: quads ? 4 * workgroup : workgroup,
     columns: 1,
     workgroup,
     spec: {},
@@ -184,9 +199,11 @@ export const variants: readonly Variant[] = [
     tiles([8, 16, 32, 64], [4, 8], 64, 256).map(([r, v]) => gather("shuffle", "dense", "word", r, v, w)),
   ),
   ...[...denseQuads, ...shuffledQuads].map(winograd),
-  ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("csr", "csr", "quad", 1, v, w))),
-  ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("csr", "csr", "word", 1, v, w))),
-  ...few.flatMap((w) => [1, 2, 4, 8].map((v) => gather("csr", "csr", "strips", 1, v, w))),
+  ...(["csr", "csr-f16"] as const).flatMap((format) => [
+    ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("csr", format, "quad", 1, v, w))),
+    ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("csr", format, "word", 1, v, w))),
+    ...few.flatMap((w) => [1, 2, 4, 8].map((v) => gather("csr", format, "strips", 1, v, w))),
+  ]),
   ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("pair", "block2x1", "quad", 2, v, w))),
   ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("pair", "block2x1", "word", 2, v, w))),
   ...few.flatMap((w) => [2, 4, 8].map((v) => gather("shuffle", "block2x1", "strips", 2, v, w))),
@@ -206,7 +223,11 @@ export const variants: readonly Variant[] = [
   ...(["quad", "strips"] as const).flatMap((load) =>
     [1, 2, 4, 8].flatMap((slices) => [4, 8].map((v) => ell(load, slices, v))),
   ),
-  ...sizes.flatMap((w) => [vector("dense", w), vector("csr", w)]),
+  ...sizes.flatMap((w) => [
+    vector("dense", w),
+    vector("dense", w, true),
+    ...csrFormats.map((format) => vector(format, w)),
+  ]),
 ];
 
 const byName = new Map(variants.map((v) => [`${v.format} ${v.name}`, v]));
