@@ -9,7 +9,7 @@ export interface KeptRows<R extends Identified> {
   find(id: string): R | undefined;
   /** Takes the place of a row of the same id, and writes the file whole. */
   add(row: R): Promise<void>;
-  /** Writes the file with more beside the rows. */
+  /** Writes the file with more beside the rows; what lay there before stays unless it is replaced. */
   write(more: object): Promise<void>;
 }
 
@@ -20,8 +20,8 @@ export interface Identified {
 
 /** Rows of an earlier run are read from `file`, where there is one; without a file they are kept in memory only. */
 export function keptRows<R extends Identified>(file: string | undefined): KeptRows<R> {
-  const rows = file !== undefined && existsSync(file) ? read<R>(file) : [];
-  let beside: object = {};
+  const { rows, ...before } = file !== undefined && existsSync(file) ? read<R>(file) : { rows: [] };
+  let beside: object = before;
   const write = async (): Promise<void> => {
     if (file !== undefined)
       await writeFileWhole(file, `${JSON.stringify({ ...beside, rows }, undefined, 2)}\n`);
@@ -42,13 +42,14 @@ export function keptRows<R extends Identified>(file: string | undefined): KeptRo
   };
 }
 
-function read<R extends Identified>(file: string): R[] {
-  let found: unknown;
+function read<R extends Identified>(file: string): { readonly rows: R[] } {
+  let found: { readonly rows?: unknown };
   try {
-    found = (JSON.parse(readFileSync(file, "utf8")) as { rows?: unknown }).rows;
+    found = JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
     throw new FileError("E_FORMAT", `${file} is no JSON: ${(error as Error).message}. Give another --json.`);
   }
-  if (Array.isArray(found) && found.every((r) => typeof r?.id === "string")) return found as R[];
+  const rows = found?.rows;
+  if (Array.isArray(rows) && rows.every((r) => typeof r?.id === "string")) return { ...found, rows };
   throw new FileError("E_FORMAT", `${file} holds no rows of this table. Give another --json.`);
 }
