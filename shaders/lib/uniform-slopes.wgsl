@@ -1,4 +1,4 @@
-// R values of dy that all threads of a group read alike.
+// R values of dy that all threads of a group read alike, one load each: what a GPU serves from its constant path.
 const R: u32 = 4u; // @spec 1 2 4 8
 const LOADS: u32 = R;
 
