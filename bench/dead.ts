@@ -1,7 +1,7 @@
 // What is a really pruned net worth run dense, run sparse, and with its dead structure removed?
 //   npm run bench -- dead lenet5:dns-lenet5-mnist.safetensors --data mnist:DIR --json dead.json
 import { Command } from "commander";
-import { type CommonOptions, oneOf, print, wholeNumber, writeJson } from "../src/cli/context.ts";
+import { addMachineOptions, type CommonOptions, print, wholeNumber, writeJson } from "../src/cli/context.ts";
 import { startProgress } from "../src/cli/progress.ts";
 import { openData } from "../src/data/files.ts";
 import { inspectGraph } from "../src/graph/statistics.ts";
@@ -61,7 +61,7 @@ const ways: readonly { readonly way: string; readonly options: CompileOptions }[
 
 /** `npm run bench -- dead MODEL …` */
 export const deadCommand = (): Command =>
-  new Command("dead")
+  addMachineOptions(new Command("dead"))
     .description("a really pruned net run dense, sparse, and without its dead structure, timed in turn")
     .argument("<models...>", "MODELs with zeros")
     .requiredOption("--data <data>", "DATA whose test images are run")
@@ -72,13 +72,6 @@ export const deadCommand = (): Command =>
     )
     .option("--rounds <n>", "rounds of timing", wholeNumber("--rounds", 3), 25)
     .option("--json <file>", "also write the result as JSON")
-    .option(
-      "--adapter <kind>",
-      "any, hardware or software",
-      oneOf("--adapter", ["any", "hardware", "software"]),
-      "any",
-    )
-    .option("--quiet", "no progress and no table, only errors")
     .allowExcessArguments(false)
     .action(async (models: string[], options: Options) => {
       const test = await openData(options.data, "test");

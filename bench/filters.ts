@@ -16,10 +16,10 @@ import type { Recovery } from "../src/prune/recover.ts";
 import { staticTypes } from "../src/prune/types.ts";
 import { environment } from "../src/report/environment.ts";
 import { nodeHost } from "../src/report/host.ts";
-import { spreadOf } from "../src/report/stability.ts";
 import { train } from "../src/train/train.ts";
 import { top1 } from "./accuracy.ts";
 import { type Identified, keptRows } from "./kept-rows.ts";
+import { points } from "./methods/result.ts";
 
 interface Row extends Identified {
   readonly method: string;
@@ -104,9 +104,7 @@ async function measured(method: string, rate: number, seed: number): Promise<Row
 
 const shown = (list: readonly (number | undefined)[]): string => {
   const known = list.filter((v) => v !== undefined);
-  if (known.length === 0) return "";
-  const { mean, deviation } = spreadOf(known.map((v) => 100 * v));
-  return `${mean.toFixed(2)}${deviation === undefined ? "" : ` ± ${deviation.toFixed(2)}`}`;
+  return known.length === 0 ? "" : points(known);
 };
 
 const dense = await top1(gpu, graph, test);

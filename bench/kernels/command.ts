@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { oneOf, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
+import { addMachineOptions, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
 import { startProgress } from "../../src/cli/progress.ts";
 import { SecateurError, UsageError } from "../../src/errors.ts";
 import { environmentLine } from "../../src/report/environment.ts";
@@ -23,7 +23,7 @@ const collect = (text: string, before: readonly number[] = []): readonly number[
 ];
 
 function base(name: string, description: string, help: string): Command {
-  return new Command(name)
+  return addMachineOptions(new Command(name))
     .description(description)
     .option("--quick", "one shape, few cases and rounds: a check that all works, not a measurement")
     .option("--full", "more shapes")
@@ -31,13 +31,6 @@ function base(name: string, description: string, help: string): Command {
     .option("--only <text>", 'only shapes whose name contains this, as in "3x3"')
     .option("--json <file>", "also write the result as JSON")
     .option("--seed <n>", "seed of the patterns", wholeNumber("--seed"), 1)
-    .option(
-      "--adapter <kind>",
-      "any, hardware or software",
-      oneOf("--adapter", ["any", "hardware", "software"]),
-      "any",
-    )
-    .option("--quiet", "no progress and no table, only errors")
     .addHelpText("after", help)
     .allowExcessArguments(false);
 }

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { oneOf, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
+import { addMachineOptions, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
 import { startProgress } from "../../src/cli/progress.ts";
 import { environmentLine } from "../../src/report/environment.ts";
 import { type DlmcOptions, dlmcTable, runDlmc } from "./dlmc.ts";
@@ -20,20 +20,13 @@ with its ResNet-50 files, as .smtx or .smtx.gz. Values are seeded; the patterns 
 
 /** `npm run bench -- dlmc --dir FOLDER …` */
 export const dlmcCommand = (): Command =>
-  new Command("dlmc")
+  addMachineOptions(new Command("dlmc"))
     .description("CSR and clustered rows on the masks of really pruned layers, beside random ones")
     .requiredOption("--dir <folder>", "folder of .smtx or .smtx.gz files, searched with its subfolders")
     .option("--batch <n>", "images at a time", wholeNumber("--batch", 1), 8)
     .option("--rounds <n>", "samples per row", wholeNumber("--rounds", 3), 9)
     .option("--only <text>", "only layers whose name contains this")
     .option("--json <file>", "also write the result as JSON")
-    .option(
-      "--adapter <kind>",
-      "any, hardware or software",
-      oneOf("--adapter", ["any", "hardware", "software"]),
-      "any",
-    )
-    .option("--quiet", "no progress and no table, only errors")
     .addHelpText("after", help)
     .allowExcessArguments(false)
     .action(async (options: Options) => {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { Command } from "commander";
-import { type CommonOptions, oneOf, print, wholeNumber } from "../../src/cli/context.ts";
+import { addMachineOptions, type CommonOptions, print, wholeNumber } from "../../src/cli/context.ts";
 import { type Progress, startProgress } from "../../src/cli/progress.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openData } from "../../src/data/files.ts";
@@ -37,7 +37,7 @@ a run that was stopped goes on: rows that FILE holds under the same settings are
 
 /** `npm run bench -- methods …` */
 export const methodsCommand = (): Command =>
-  new Command("methods")
+  addMachineOptions(new Command("methods"))
     .description(
       "every pruning method on one net: equal kept weights or multiply-adds, equal retraining, beside random",
     )
@@ -50,13 +50,6 @@ export const methodsCommand = (): Command =>
     .option("--test-limit <n>", "test images (default: all)", wholeNumber("--test-limit", 1))
     .option("--no-latency", "without accuracy against measured latency")
     .option("--json <file>", "keep the rows in this file, and go on from it")
-    .option(
-      "--adapter <kind>",
-      "any, hardware or software",
-      oneOf("--adapter", ["any", "hardware", "software"]),
-      "any",
-    )
-    .option("--quiet", "no progress and no table, only errors")
     .addHelpText("after", help)
     .allowExcessArguments(false)
     .action(async (options: Options) => {

@@ -1,4 +1,5 @@
-import type { CompareRow, Comparison } from "../../src/report/compare.ts";
+import type { Comparison } from "../../src/report/compare.ts";
+import { planSummary } from "../../src/report/comparison-table.ts";
 import { type Environment, environmentLine } from "../../src/report/environment.ts";
 import { count, percent } from "../../src/report/format.ts";
 import { spreadOf } from "../../src/report/stability.ts";
@@ -38,7 +39,8 @@ const titles: Readonly<Record<Half, string>> = {
   structured: "Whole filters, equal kept multiply-adds",
 };
 
-const points = (values: readonly number[]): string => {
+/** Mean and deviation of shares, in percent. */
+export const points = (values: readonly number[]): string => {
   const { mean, deviation } = spreadOf(values.map((v) => 100 * v));
   return `${mean.toFixed(2)}${deviation === undefined ? "" : ` ± ${deviation.toFixed(2)}`}`;
 };
@@ -102,13 +104,7 @@ function latencyTable({ rows, batch }: Comparison): string {
     `${r.speedup.median.toFixed(2)} (${r.speedup.p10.toFixed(2)}-${r.speedup.p90.toFixed(2)})x`,
     count(r.macs),
     count(r.nonzeros),
-    formats(r),
+    planSummary(r),
   ]);
   return `Accuracy against measured latency:\n\n${markdownTable(head, table)}`;
-}
-
-function formats({ plan }: CompareRow): string {
-  const counts = new Map<string, number>();
-  for (const { format } of plan) counts.set(format, (counts.get(format) ?? 0) + 1);
-  return [...counts].map(([format, n]) => `${n} ${format}`).join(", ");
 }

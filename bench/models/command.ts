@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { oneOf, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
+import { addMachineOptions, oneOf, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
 import { startProgress } from "../../src/cli/progress.ts";
 import { UsageError } from "../../src/errors.ts";
 import { environmentLine } from "../../src/report/environment.ts";
@@ -38,7 +38,7 @@ Every layer is pruned to the same share, by magnitude, with seeded weights: time
 
 /** `npm run bench -- models …` */
 export const modelsCommand = (): Command =>
-  new Command("models")
+  addMachineOptions(new Command("models"))
     .description(
       "whole nets, dense and pruned in every granularity, planned by measurement and timed in turn",
     )
@@ -48,13 +48,6 @@ export const modelsCommand = (): Command =>
     .option("--sparsity <s>", "only this share removed; may be repeated", collectSparsity)
     .option("--json <file>", "also write the result as JSON")
     .option("--seed <n>", "seed of weights and images", wholeNumber("--seed"), 1)
-    .option(
-      "--adapter <kind>",
-      "any, hardware or software",
-      oneOf("--adapter", ["any", "hardware", "software"]),
-      "any",
-    )
-    .option("--quiet", "no progress and no table, only errors")
     .addHelpText("after", help)
     .allowExcessArguments(false)
     .action(async (options: Options) => {

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { oneOf, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
+import { addMachineOptions, oneOf, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
 import { startProgress } from "../../src/cli/progress.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { AdapterKind } from "./engine.ts";
@@ -27,7 +27,7 @@ Without --quick or --full: three square matrix products, ResNet-50's 3x3 and two
 
 /** `npm run bench -- peers …` */
 export function peersCommand(): Command {
-  return new Command("peers")
+  return addMachineOptions(new Command("peers"))
     .description("matrix products and convolutions beside other WebGPU engines, on one adapter, interleaved")
     .option("--quick", "one shape of each and few rounds: a check that all works, not a measurement")
     .option("--full", "more shapes, and batch 8")
@@ -36,13 +36,6 @@ export function peersCommand(): Command {
     .option("--peer <name>", `only this peer (${peerNames.join(", ")}); may be repeated`, collectPeers)
     .option("--json <file>", "also write the result as JSON")
     .option("--seed <n>", "seed of the operands (1 unless said)", wholeNumber("--seed"))
-    .option(
-      "--adapter <kind>",
-      "any, hardware or software",
-      oneOf("--adapter", ["any", "hardware", "software"]),
-      "any",
-    )
-    .option("--quiet", "no progress and no table, only errors")
     .addHelpText("after", help)
     .allowExcessArguments(false)
     .action(async (options: Options) => {

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { type CommonOptions, number, oneOf, print, wholeNumber } from "../../src/cli/context.ts";
+import { addMachineOptions, type CommonOptions, number, print, wholeNumber } from "../../src/cli/context.ts";
 import { startProgress } from "../../src/cli/progress.ts";
 import { sparsityArgument } from "../../src/cli/pruning-request.ts";
 import { openData } from "../../src/data/files.ts";
@@ -31,7 +31,7 @@ const usual = "conv1=0.7,conv2=0.95,ip1=0.991,ip2=0.92";
 
 /** `npm run bench -- surgery MODEL …` */
 export const surgeryCommand = (): Command =>
-  new Command("surgery")
+  addMachineOptions(new Command("surgery"))
     .description("dynamic network surgery on a trained net: one resumable attempt, recorded with all others")
     .argument("<model>", "MODEL, trained")
     .requiredOption("--data <data>", "DATA to train on, with a test half: mnist:DIR or glyphs")
@@ -58,13 +58,6 @@ export const surgeryCommand = (): Command =>
     )
     .option("--limit <n>", "only the first n training images", wholeNumber("--limit", 1))
     .option("--seed <n>", "seed of the draws and of the order of images", wholeNumber("--seed"), 1)
-    .option(
-      "--adapter <kind>",
-      "any, hardware or software",
-      oneOf("--adapter", ["any", "hardware", "software"]),
-      "any",
-    )
-    .option("--quiet", "no progress and no table, only errors")
     .addHelpText("after", help)
     .allowExcessArguments(false)
     .action(async (model: string, options: Options) => {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Dataset } from "../../src/data/dataset.ts";
@@ -102,8 +103,4 @@ export async function operate(gpu: Gpu, attempt: Attempt, options: SurgeryOption
 }
 
 /** Tells attempts' checkpoints apart. */
-function fingerprint(text: string): string {
-  let hash = 0;
-  for (const c of text) hash = (Math.imul(hash, 31) + c.codePointAt(0)!) | 0;
-  return (hash >>> 0).toString(16);
-}
+const fingerprint = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 8);

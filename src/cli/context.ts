@@ -9,6 +9,17 @@ import { type Plan, parsePlan } from "../plan/plan.ts";
 import { keepTuning } from "../plan/tuning.ts";
 import { folderStore, tuningFolder } from "../plan/tuning-folder.ts";
 
+/** Where a command runs, and how much it says. */
+export const addMachineOptions = (command: Command): Command =>
+  command
+    .option(
+      "--adapter <kind>",
+      "any, hardware or software",
+      oneOf("--adapter", ["any", "hardware", "software"]),
+      "any",
+    )
+    .option("--quiet", "no progress and no table, only errors");
+
 /** Options that every command takes. */
 export interface CommonOptions {
   readonly json?: string;
@@ -23,26 +34,19 @@ export interface CommonOptions {
 }
 
 export function addCommonOptions(command: Command): Command {
-  return command
+  return addMachineOptions(command)
     .option(
       "--json <file>",
       "also write the result as JSON (a file: the GPU library prints on standard output)",
     )
     .option("--seed <n>", "seed of everything random (1 unless said)", wholeNumber("--seed"))
-    .option(
-      "--adapter <kind>",
-      "any, hardware or software",
-      oneOf("--adapter", ["any", "hardware", "software"]),
-      "any",
-    )
     .option("--plan <plan>", "measured, estimated, dense, csr, block, or the file of a saved plan")
     .option(
       "--budget <seconds>",
       "most seconds for measuring with --plan measured, all models together; the cost model decides about the layers not reached",
       number("--budget", { from: 0 }),
     )
-    .option("--no-tuning-cache", "neither use nor keep what was measured on this adapter before")
-    .option("--quiet", "no progress and no table, only errors");
+    .option("--no-tuning-cache", "neither use nor keep what was measured on this adapter before");
 }
 
 /** The option of commands whose result may depend on how weights are held. */
