@@ -18,7 +18,7 @@ import { environment } from "../src/report/environment.ts";
 import { nodeHost } from "../src/report/host.ts";
 import { train } from "../src/train/train.ts";
 import { top1 } from "./accuracy.ts";
-import { type Identified, keptRows } from "./kept-rows.ts";
+import { type Identified, keptRows, netId } from "./kept-rows.ts";
 import { points } from "./methods/result.ts";
 
 interface Row extends Identified {
@@ -60,7 +60,7 @@ const pattern = new RegExp(o.layers);
 const layers = prunableLayers(graph, staticTypes(graph)).filter((l) => pattern.test(l.name));
 const epochs = Number(o.retrain);
 const settings = {
-  model: graph.name,
+  model: await netId(graph),
   train: data.length,
   test: test.length,
   layers: o.layers,

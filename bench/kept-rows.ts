@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { FileError } from "../src/errors.ts";
+import type { Graph } from "../src/graph/graph.ts";
 import { writeFileWhole } from "../src/io/files.ts";
+import { graphHash } from "../src/prune/hash.ts";
 
 /** Rows of a table that takes hours, kept in a file as they come: a run that was stopped goes on where it was. */
 export interface KeptRows<R extends Identified> {
@@ -17,6 +19,10 @@ export interface Identified {
   /** Everything that decides what the row says. */
   readonly id: string;
 }
+
+/** A net in a row's id: by its name, for people, and by what it holds, so that another net of that name is not taken for it. */
+export const netId = async (graph: Graph): Promise<string> =>
+  `${graph.name} ${(await graphHash(graph)).slice(0, 8)}`;
 
 /** Rows of an earlier run are read from `file`, where there is one; without a file they are kept in memory only. */
 export function keptRows<R extends Identified>(file: string | undefined): KeptRows<R> {

@@ -62,9 +62,8 @@ export const methodsCommand = (): Command =>
       const gpu = await openGpuWithTuning({ adapter: options.adapter });
       const progress = startProgress(options);
       try {
-        const { name, graph } = await startingNet(gpu, options, data, progress);
+        const graph = await startingNet(gpu, options, data, progress);
         const result = await runMethods(gpu, {
-          model: name,
           graph,
           data,
           test,
@@ -96,13 +95,10 @@ async function startingNet(
   { model, json, data: spec }: Options,
   data: Dataset,
   progress: Progress,
-): Promise<{ readonly name: string; readonly graph: Graph }> {
-  if (model !== undefined) {
-    const graph = await openModel(model, {});
-    return { name: graph.name, graph };
-  }
+): Promise<Graph> {
+  if (model !== undefined) return openModel(model, {});
   const file = json?.replace(/(\.json)?$/, ".lenet5.safetensors");
-  if (file !== undefined && existsSync(file)) return { name: "lenet5", graph: await openModel(file, {}) };
+  if (file !== undefined && existsSync(file)) return openModel(file, {});
   const whole = spec === "glyphs" ? data : await openData(spec, "train");
   const net = buildNet("lenet5", { seed: 1 });
   const { graph } = await train(gpu, net, whole, {
@@ -111,5 +107,5 @@ async function startingNet(
       progress.update("training LeNet-5", (p.epoch - 1) * p.steps + p.step, p.epochs * p.steps),
   });
   if (file !== undefined) await saveModel(graph, file);
-  return { name: "lenet5", graph };
+  return graph;
 }

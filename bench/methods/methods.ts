@@ -14,7 +14,7 @@ import { preprocessingOf } from "../../src/run/preprocessing.ts";
 import type { TrainOptions } from "../../src/train/options.ts";
 import { train } from "../../src/train/train.ts";
 import { top1 } from "../accuracy.ts";
-import { keptRows } from "../kept-rows.ts";
+import { keptRows, netId } from "../kept-rows.ts";
 import {
   type Entrant,
   entrantName,
@@ -27,8 +27,6 @@ import {
 import type { MethodRow, MethodsResult } from "./result.ts";
 
 export interface MethodsOptions {
-  /** Said in the result, and part of every row's id. */
-  readonly model: string;
   readonly graph: Graph;
   readonly data: Dataset;
   readonly test: Dataset;
@@ -54,21 +52,22 @@ const timedBatch = 64;
 
 /** Every method on one net: the same kept weights or multiply-adds, the same retraining, several seeds, beside random. */
 export async function runMethods(gpu: Gpu, options: MethodsOptions): Promise<MethodsResult> {
-  const { graph, data, test, model, epochs, seeds, only } = options;
+  const { graph, data, test, epochs, seeds, only } = options;
   const kept = keptRows<MethodRow>(options.file);
   const facts = {
     environment: environment(gpu.adapter, nodeHost()),
-    model,
+    model: graph.name,
     dense: await top1(gpu, graph, test),
     images: { train: data.length, test: test.length },
     epochs,
     seeds,
   };
   await kept.write(facts);
+  const net = await netId(graph);
   const list = entrants().filter((e) => !only || only.includes(e.method));
   for (let seed = 1; seed <= seeds; seed++) {
     for (const [i, entrant] of list.entries()) {
-      const id = JSON.stringify([model, data.length, test.length, epochs, entrant, seed]);
+      const id = JSON.stringify([net, data.length, test.length, epochs, entrant, seed]);
       options.onProgress?.(
         `${entrantName(entrant)}, seed ${seed}`,
         (seed - 1) * list.length + i,
@@ -107,7 +106,7 @@ async function measure(gpu: Gpu, options: MethodsOptions, entrant: Entrant, seed
     // A method that has nothing to decide by in this net, or is not meant for its size, says so.
     if (!(error instanceof PruneError || error instanceof InputError || error instanceof UnsupportedError))
       throw error;
-    return { keptWeights: 1, keptMacs: 1, after: -1, refused: error.message };
+    return { keptWeights: 1, keptMacs: 1, refused: error.message };
   }
 }
 

@@ -15,9 +15,9 @@ export interface MethodRow extends Entrant, Identified {
   readonly keptMacs: number;
   /** Top-1 of the pruned net before it is retrained; methods that train have none. */
   readonly before?: number;
-  /** Top-1 after the epochs that all have in common; -1 where the method cannot prune this net. */
-  readonly after: number;
-  /** Why it cannot. */
+  /** Top-1 after the epochs that all have in common. */
+  readonly after?: number;
+  /** Why the method cannot prune this net; such a row has neither accuracy. */
   readonly refused?: string;
 }
 
@@ -45,6 +45,8 @@ export const points = (values: readonly number[]): string => {
   return `${mean.toFixed(2)}${deviation === undefined ? "" : ` ± ${deviation.toFixed(2)}`}`;
 };
 
+const known = (values: readonly (number | undefined)[]): number[] => values.filter((v) => v !== undefined);
+
 const mean = (values: readonly number[]): number => spreadOf(values).mean;
 
 /** Both halves of the table, best after retraining first, then accuracy against latency. */
@@ -70,15 +72,16 @@ function halfTable({ rows }: MethodsResult, half: Half): string {
     const why = list.find((r) => r.refused !== undefined)?.refused;
     return why === undefined ? [] : [`${name}: ${why}`];
   });
-  const sorted = done.sort(([, a], [, b]) => mean(b.map((r) => r.after)) - mean(a.map((r) => r.after)));
+  const afterOf = (list: readonly MethodRow[]): number[] => known(list.map((r) => r.after));
+  const sorted = done.sort(([, a], [, b]) => mean(afterOf(b)) - mean(afterOf(a)));
   const table = sorted.map(([name, list]) => {
-    const before = list.flatMap((r) => (r.before === undefined ? [] : [r.before]));
+    const before = known(list.map((r) => r.before));
     return [
       name === "random" ? "**random**" : name,
       percent(mean(list.map((r) => r.keptWeights))),
       percent(mean(list.map((r) => r.keptMacs))),
       before.length > 0 ? points(before) : "",
-      points(list.map((r) => r.after)),
+      points(afterOf(list)),
       String(list.length),
     ];
   });

@@ -80,7 +80,6 @@ export const surgeryCommand = (): Command =>
             settings: { stop: options.stop, gamma: options.gamma },
           },
           {
-            model: graph.name,
             graph,
             data,
             test,

@@ -15,7 +15,7 @@ import { nodeHost } from "../../src/report/host.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/train/checkpoint.ts";
 import type { TrainingProgress } from "../../src/train/options.ts";
 import { top1 } from "../accuracy.ts";
-import { keptRows } from "../kept-rows.ts";
+import { keptRows, netId } from "../kept-rows.ts";
 
 /** What one attempt is asked for: the share that the first operation cuts, by layer, and how it trains. */
 export interface Attempt {
@@ -48,7 +48,6 @@ export interface SurgeryResult {
 }
 
 export interface SurgeryOptions {
-  readonly model: string;
   readonly graph: Graph;
   readonly data: Dataset;
   readonly test: Dataset;
@@ -59,9 +58,9 @@ export interface SurgeryOptions {
 
 /** Dynamic network surgery on a trained net, one attempt: gone on with where it was stopped, and recorded whatever it gives. */
 export async function operate(gpu: Gpu, attempt: Attempt, options: SurgeryOptions): Promise<AttemptRow> {
-  const { model, graph, data, test, file } = options;
+  const { graph, data, test, file } = options;
   const kept = keptRows<AttemptRow>(file);
-  const id = JSON.stringify([model, data.length, attempt]);
+  const id = JSON.stringify([await netId(graph), data.length, attempt]);
   const before = kept.find(id);
   if (before) return before;
   const checkpoint = `${file}.${fingerprint(id)}.checkpoint`;
@@ -85,7 +84,7 @@ export async function operate(gpu: Gpu, attempt: Attempt, options: SurgeryOption
   const row: AttemptRow = {
     ...attempt,
     id,
-    model,
+    model: graph.name,
     compression: size(graph) / left,
     kept: Object.fromEntries(
       layers.map((l) => [l.name, nonzeros(net.weights.get(l.weight)!) / (l.rows * l.cols)]),

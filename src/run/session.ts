@@ -42,7 +42,7 @@ export interface Session {
   step(inputs: Tensors): Promise<void>;
   /** What a variable holds on the device after all passes so far. Throws E_INPUT for a name that is no variable. */
   read(name: string): Promise<HostTensor>;
-  /** Several variables at the price of one wait. */
+  /** Several variables at the price of one wait, or one for every 64 MiB. */
   readAll(names: readonly string[]): Promise<HostTensor[]>;
   /** The graph with what its variables hold now. */
   readState(): Promise<Graph>;
@@ -76,6 +76,8 @@ const specialisationCap = 8;
 const timedRuns = 100;
 /** Passes queued before a step waits for them: uploads are copied, and Dawn's memory grows until something is awaited. */
 const mostQueued = 8;
+/** Bytes of variables that are copied out at once: a net's whole state at a time would need as much memory again. */
+const mostStaged = 2 ** 26;
 
 export type Specialise = (
   shapes: ReadonlyMap<string, Shape>,
@@ -236,7 +238,23 @@ export function makeSession(
     return fromWords(await gpu.read(buffer, 0, sizeOf(known.shape) * 4), known.dtype, known.shape);
   }
 
-  const readAll = (names: readonly string[]): Promise<HostTensor[]> => Promise.all(names.map(read));
+  async function readAll(names: readonly string[]): Promise<HostTensor[]> {
+    const found: HostTensor[] = [];
+    let pending: Promise<HostTensor>[] = [];
+    let staged = 0;
+    for (const name of names) {
+      const bytes = 4 * sizeOf(variables.get(name)?.shape ?? []);
+      if (pending.length > 0 && staged + bytes > mostStaged) {
+        found.push(...(await Promise.all(pending)));
+        pending = [];
+        staged = 0;
+      }
+      pending.push(read(name));
+      staged += bytes;
+    }
+    found.push(...(await Promise.all(pending)));
+    return found;
+  }
 
   async function readState(): Promise<Graph> {
     const names = [...variables.keys()];

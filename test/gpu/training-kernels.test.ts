@@ -14,6 +14,7 @@ import { gpuTest } from "../support/gpu.ts";
 import { type KernelCase, kernelSuite, values } from "../support/kernel-cases.ts";
 import { numbersOf, runLowering } from "../support/run-lowering.ts";
 import { runWeightGradient } from "../support/run-weight-gradient.ts";
+import { skip } from "../support/skip.ts";
 
 const test = suite("training kernels");
 const v = values(29);
@@ -211,7 +212,8 @@ for (const [k, workgroup] of [8, 16, 32, 64].entries()) {
 
 for (const workgroup of [8, 16, 32]) {
   gpuTest(test, `WeightGradient passed from lane to lane, ${workgroup} lanes`, async (gpu) => {
-    if ((gpu.adapter.subgroups?.min ?? 0) < 8) return;
+    const lanes = gpu.adapter.subgroups?.min ?? 0;
+    if (lanes < 8) return skip(`WeightGradient, ${workgroup} lanes`, `subgroups of ${lanes}, 8 are needed`);
     let turn = workgroup;
     for (const rows of [8, 16] as const) {
       for (const taps of [1, 2, 3, 4, 6] as const) {

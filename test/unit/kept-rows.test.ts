@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { keptRows } from "../../bench/kept-rows.ts";
+import { keptRows, netId } from "../../bench/kept-rows.ts";
+import { buildNet } from "../../src/nets/build-net.ts";
 import { fails } from "../support/error.ts";
 
 const test = suite("kept rows");
@@ -37,6 +38,13 @@ test("rows of a run that was stopped are found by their id, and what lies beside
       ],
     });
   }));
+
+test("another net of the same name has rows of its own", async () => {
+  const ids = await Promise.all([1, 2, 1].map((seed) => netId(buildNet("lenet300", { seed }))));
+  assert.match(ids[0]!, /^lenet300 [0-9a-f]{8}$/);
+  assert.is.not(ids[0], ids[1]);
+  assert.is(ids[0], ids[2]);
+});
 
 test("a file that holds something else is refused and left alone", () =>
   inFolder(async (file) => {
