@@ -28,6 +28,7 @@ export interface PruneArguments {
   readonly images?: number;
   readonly rounds?: number;
   readonly spacing?: "geometric" | "linear";
+  readonly layerByLayer?: boolean;
   readonly retrain?: number;
   readonly lr?: number;
   readonly batch?: number;
@@ -94,6 +95,7 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
       recover: a.recover,
       rounds: a.rounds,
       spacing: a.spacing,
+      layerByLayer: a.layerByLayer,
       scratch: a.fromScratch,
       recalibrate: a.recalibrate,
     }),

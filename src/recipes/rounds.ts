@@ -18,6 +18,8 @@ export interface RoundsOptions extends Omit<PruneOptions, "evidence"> {
   readonly rounds?: number;
   /** "linear" unless said. */
   readonly spacing?: Spacing;
+  /** One layer after the other, front to back, by evidence on the net so far; what the method is published with, else not. */
+  readonly layerByLayer?: boolean;
   /** How evidence is gathered. */
   readonly collect?: CollectOptions;
   readonly onRound?: (round: number, rounds: number) => void;
@@ -48,7 +50,7 @@ export async function pruneInRounds(
   data: Dataset | undefined,
   options: RoundsOptions,
 ): Promise<Pruned> {
-  const { rounds: wanted, spacing = "linear", collect = {}, onRound, ...asked } = options;
+  const { rounds: wanted, spacing = "linear", layerByLayer, collect = {}, onRound, ...asked } = options;
   const method = findMethod(asked.method);
   const granularity = parseGranularity(asked.granularity ?? method.defaults?.granularity ?? "element");
   const fixed = fixedSparsity(granularity) !== undefined;
@@ -62,16 +64,8 @@ export async function pruneInRounds(
   for (let k = 1; k <= rounds; k++) {
     const sparsity = sparsityAt(asked.sparsity, k, rounds, spacing);
     const from = current?.graph ?? graph;
-    const needs = neededEvidence(method, asked.recover, asked.granularity);
-    const gather = (seen: Graph, skip: readonly string[] | undefined): Promise<Evidence> =>
-      collectEvidence(gpu, seen, data, needs, {
-        ...(method.defaults?.images !== undefined && { images: method.defaults.images }),
-        ...(typeof sparsity === "number" && { sparsity }),
-        ...(skip && { skip }),
-        ...(asked.seed !== undefined && { seed: asked.seed }),
-        ...collect,
-      });
-    if (method.layerByLayer) {
+    const gather = gathering(gpu, data, { ...asked, sparsity }, collect);
+    if (layerByLayer ?? method.layerByLayer) {
       current = await pruneLayerByLayer(from, { ...asked, sparsity }, gather);
       onRound?.(k, rounds);
       continue;
@@ -83,4 +77,23 @@ export async function pruneInRounds(
     onRound?.(k, rounds);
   }
   return current!;
+}
+
+/** How a request gathers what its method and its recovery look at. */
+export function gathering(
+  gpu: Gpu,
+  data: Dataset | undefined,
+  { method: name, recover, granularity, sparsity, seed }: Omit<PruneOptions, "evidence">,
+  collect: CollectOptions,
+): (graph: Graph, skip: readonly string[] | undefined) => Promise<Evidence> {
+  const method = findMethod(name);
+  const needs = neededEvidence(method, recover, granularity);
+  return (graph, skip) =>
+    collectEvidence(gpu, graph, data, needs, {
+      ...(method.defaults?.images !== undefined && { images: method.defaults.images }),
+      ...(typeof sparsity === "number" && { sparsity }),
+      ...(skip && { skip }),
+      ...(seed !== undefined && { seed }),
+      ...collect,
+    });
 }

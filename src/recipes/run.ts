@@ -11,6 +11,7 @@ import { type PruneRecord, withStep } from "../prune/record.ts";
 import type { TrainOptions, TrainResult } from "../train/options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import { findRecipe, runRecipe, settingsOf } from "./index.ts";
+import { pruneLayerByLayer } from "./layer-by-layer.ts";
 import type { Recipe, RecipeContext, RoundResult } from "./recipe.ts";
 import { pruneAndRetrain } from "./retrain.ts";
 import { pruneInRounds, type Spacing } from "./rounds.ts";
@@ -20,6 +21,11 @@ import { fromScratch } from "./scratch.ts";
 export interface PruningRequest extends Omit<PruneOptions, "evidence"> {
   readonly rounds?: number;
   readonly spacing?: Spacing;
+  /**
+   * One layer after the other, front to back, by evidence on the net so far; where it trains, after every layer. What the method is
+   * published with, else not.
+   */
+  readonly layerByLayer?: boolean;
   /** Train after every round; with no more than this said, by the defaults of the net. */
   readonly train?: TrainOptions;
   /** Train the pruned shape from new weights instead of those that stay. */
@@ -69,6 +75,7 @@ export async function runPruning(
   const {
     rounds,
     spacing,
+    layerByLayer,
     train,
     scratch,
     settings,
@@ -83,7 +90,10 @@ export async function runPruning(
       `${train || scratch ? "training" : `method ${request.method}`} looks at images, and none were given. Pass a data set; on the command line, --data.`,
     );
   }
-  if (!needed.gpu) return { ...(await prune(graph, options)), rounds: [] };
+  if (!needed.gpu) {
+    const pruned = layerByLayer ? pruneLayerByLayer(graph, options, async () => ({})) : prune(graph, options);
+    return { ...(await pruned), rounds: [] };
+  }
   if (!gpu) throw new InputError(`method ${request.method} needs a GPU session; pass one.`);
   const result = await chosen(gpu, graph, data, request);
   if (!again) return result;
@@ -105,10 +115,15 @@ async function chosen(
   data: Dataset | undefined,
   request: PruningRequest,
 ): Promise<PruningOutcome> {
-  const { rounds, spacing, train, scratch, settings, collect, onRound, recalibrate: _, ...options } = request;
+  const { rounds, spacing, layerByLayer, train, scratch, settings, collect, onRound, ...others } = request;
+  const { recalibrate: _, ...options } = others;
   const { method, ...rest } = options;
   const common = { ...rest, ...(train && { train }), ...(onRound && { onRound }) };
   if (recipeFor(request)) {
+    if (layerByLayer)
+      throw new InputError(
+        `${method} trains by its own rule and takes all layers together. Leave layerByLayer out.`,
+      );
     if (scratch) {
       throw new InputError(
         `${method} trains by its own rule, so its shape cannot be trained from scratch in the same run. Prune first, then train the result from scratch.`,
@@ -122,9 +137,16 @@ async function chosen(
   }
   if (settings && Object.keys(settings).length > 0)
     throw new InputError(`method ${method} has no settings of its own.`);
+  if (layerByLayer && scratch)
+    throw new InputError("a shape that is trained from scratch is pruned in one go, not layer by layer.");
+  if (layerByLayer && train && (rounds ?? 1) > 1)
+    throw new InputError(
+      `layer by layer every layer is a round of its own; rounds is ${rounds}. Leave it out.`,
+    );
   if (!train && !scratch) {
     const pruned = await pruneInRounds(gpu, graph, data, {
       ...options,
+      ...(layerByLayer !== undefined && { layerByLayer }),
       ...(rounds !== undefined && { rounds }),
       ...(spacing && { spacing }),
       ...(collect && { collect }),
@@ -144,6 +166,7 @@ async function chosen(
     method,
     rounds: rounds ?? 1,
     spacing: spacing ?? "geometric",
+    ...(layerByLayer && { layerByLayer }),
     ...(collect && { collect }),
     ...(scratch && {
       train: { fineTune: false },

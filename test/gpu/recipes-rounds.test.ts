@@ -181,4 +181,36 @@ gpuTest(test, "any granularity goes through rounds, and what is gone counts as g
   );
 });
 
+gpuTest(
+  test,
+  "layer by layer: a training after every layer, each scored on the net that the last has left",
+  async (gpu) => {
+    const rounds: number[] = [];
+    const asked = {
+      method: "apoz",
+      sparsity: 0.5,
+      layerByLayer: true,
+      train: { ...quick, epochs: 1 },
+    } as const;
+    const result = await runPruning(gpu, net, data, { ...asked, onRound: (r) => rounds.push(r.round) });
+    assert.equal(rounds, [1, 2]);
+    assert.equal(
+      result.record.steps.map((s) => s.kind),
+      ["prune", "train", "prune", "train"],
+    );
+    const removed = result.record.steps.map((s) =>
+      s.kind === "prune" ? s.layers.map((l) => l.removed) : [],
+    );
+    assert.equal(removed, [[150, 0, 0], [], [0, 50, 0], []]);
+    const refused = [
+      [{ rounds: 2 }, "E_INPUT", /every layer is a round/],
+      [{ scratch: true }, "E_INPUT", /not layer by layer/],
+      [{ method: "lottery" }, "E_INPUT", /takes all layers together/],
+      [{ scope: "global" }, "E_PRUNE", /scope is global/],
+    ] as const;
+    for (const [more, code, message] of refused)
+      await fails(() => runPruning(gpu, net, data, { ...asked, ...more }), code, message);
+  },
+);
+
 test.run();

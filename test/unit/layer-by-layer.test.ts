@@ -2,10 +2,13 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { graphBuilder } from "../../src/graph/builder.ts";
 import type { Graph } from "../../src/graph/graph.ts";
+import { buildNet } from "../../src/nets/build-net.ts";
 import type { Evidence } from "../../src/prune/evidence.ts";
+import { prunableLayers } from "../../src/prune/layers.ts";
 import { type PruneOptions, prune } from "../../src/prune/prune.ts";
 import type { PruneRecord } from "../../src/prune/record.ts";
-import { pruneLayerByLayer } from "../../src/recipes/layer-by-layer.ts";
+import { staticTypes } from "../../src/prune/types.ts";
+import { pruneLayerByLayer, stagesOf } from "../../src/recipes/layer-by-layer.ts";
 import { type HostTensor, tensor, toNumbers } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
 import { fails } from "../support/error.ts";
@@ -84,8 +87,33 @@ test("layers that are skipped or not listed are left alone, and a global scope i
   await fails(
     () => pruneLayerByLayer(twoLayers(), { ...options, scope: "global" }, gather),
     "E_PRUNE",
-    /scope global has no meaning for it/,
+    /scope is global/,
   );
 });
+
+for (const rounding of ["kept", "removed"] as const) {
+  test(`filters: coupled layers have their turn together, rates cut the ${rounding} count`, async () => {
+    const graph = buildNet("resnet20", { seed: 1 });
+    const options: PruneOptions = {
+      method: "magnitude",
+      granularity: "filter",
+      sparsity: 0.3,
+      rounding,
+    };
+    const turns = (await stagesOf(graph, options)).map(({ weights }) =>
+      weights.map((w) => w.replace(".weight", "")),
+    );
+    // Shortcuts without a convolution let the three stages share channels: what they add to has one turn, the others one each.
+    const added = ["conv1", ...[1, 2, 3].flatMap((s) => [0, 1, 2].map((b) => `layer${s}.${b}.conv2`))];
+    const inner = [1, 2, 3].flatMap((s) => [0, 1, 2].map((b) => [`layer${s}.${b}.conv1`]));
+    assert.equal(turns, [added, ...inner]);
+    const atOnce = await prune(graph, options);
+    const widths = (g: Graph): Record<string, number> =>
+      Object.fromEntries(prunableLayers(g, staticTypes(g)).map((l) => [l.name, l.rows]));
+    const found = await pruneLayerByLayer(graph, options, async () => ({}));
+    assert.equal(widths(found.graph), widths(atOnce.graph));
+    assert.is(found.record.steps.length, turns.length);
+  });
+}
 
 test.run();

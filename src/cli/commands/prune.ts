@@ -42,6 +42,7 @@ and number of images that it was published with. secateur methods lists them all
   secateur prune lenet5.safetensors --method wanda --sparsity 0.8 --data mnist:DIR -o wanda.safetensors
   secateur prune lenet5 --method synflow --sparsity 0.99 -o sparse.safetensors
   secateur prune lenet5.safetensors --sparsity 0.95 --data mnist:DIR --retrain 5 --rounds 4 -o rounds.safetensors
+  secateur prune lenet5.safetensors --method thinet --sparsity 0.5 --data mnist:DIR --layer-by-layer --retrain 1 -o thinet.safetensors
   secateur prune lenet300.safetensors --method han --sparsity published:han --data mnist:DIR --retrain 10 -o han.safetensors
 
   secateur prune vgg16:w.safetensors --method hrank --sparsity published:hrankplus-vgg16-104.78M --data cifar10:train.bin.gz -o vgg.safetensors
@@ -108,6 +109,10 @@ export function pruneCommand(): Command {
       "--spacing <s>",
       "geometric or linear: how sparsity rises over rounds",
       oneOf("--spacing", ["geometric", "linear"]),
+    )
+    .option(
+      "--layer-by-layer",
+      "prune one layer after the other, front to back, by what the net so far says; --retrain then trains after every layer",
     )
     .option("--retrain <epochs>", "train this long after every round", wholeNumber("--retrain", 1))
     .option("--lr <rate>", "learning rate of --retrain (default: the net's)", number("--lr", { above: 0 }))
