@@ -22,7 +22,15 @@ export interface Baseline {
   readonly runs: readonly Repeat[];
 }
 
-/** Writes a pruned model with its record and manifest, and says what it came to; `extra` goes into the JSON as well. */
+/** Writes the first of the pruned models with its record and manifest. */
+export async function save(runs: readonly Repeat[], { output }: { readonly output: string }): Promise<void> {
+  const [{ outcome, manifest }] = runs as readonly [Repeat];
+  await saveModel(outcome.graph, output);
+  writeWhole(`${output}.record.json`, `${JSON.stringify(outcome.record, undefined, 2)}\n`);
+  writeWhole(`${output}.manifest.json`, `${JSON.stringify(manifest, undefined, 2)}\n`);
+}
+
+/** Writes a pruned model as `save` does, unless that was done before its baselines, and says what it came to; `extra` goes into the JSON as well. */
 export async function finish(
   before: Graph,
   runs: readonly Repeat[],
@@ -31,10 +39,8 @@ export async function finish(
   extra: Readonly<Record<string, unknown>> = {},
   latency?: SeedLatency,
 ): Promise<void> {
-  const [{ outcome, manifest }] = runs as readonly [Repeat];
-  await saveModel(outcome.graph, options.output);
-  writeWhole(`${options.output}.record.json`, `${JSON.stringify(outcome.record, undefined, 2)}\n`);
-  writeWhole(`${options.output}.manifest.json`, `${JSON.stringify(manifest, undefined, 2)}\n`);
+  if (beside.length === 0) await save(runs, options);
+  const [{ outcome }] = runs as readonly [Repeat];
   const top1 = accuracyOf(runs);
   const jaccard = meanOverlap(runs.map((r) => r.outcome.graph));
   const stability = {

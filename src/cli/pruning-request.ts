@@ -24,6 +24,7 @@ export interface PruneArguments {
   readonly norm?: "l1" | "l2";
   readonly skip: string[];
   readonly roundTo?: number;
+  readonly rounding?: "kept" | "removed";
   readonly keepShape?: boolean;
   readonly images?: number;
   readonly rounds?: number;
@@ -86,11 +87,11 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
     skip: a.skip,
     ...given({
       granularity: a.granularity,
-      ...sparsityFor(graph, a),
       scope: a.scope,
       allocation: a.allocation,
       norm: a.norm,
       roundTo: a.roundTo,
+      rounding: a.rounding,
       keepShape: a.keepShape,
       recover: a.recover,
       rounds: a.rounds,
@@ -98,6 +99,7 @@ export function requestOf(graph: Graph, a: PruneArguments): PruningRequest {
       layerByLayer: a.layerByLayer,
       scratch: a.fromScratch,
       recalibrate: a.recalibrate,
+      ...sparsityFor(graph, a),
     }),
     ...(Object.keys(settings).length > 0 && { settings }),
     ...(a.images !== undefined && { collect: { images: a.images } }),

@@ -3,9 +3,8 @@ import { openData } from "../data/files.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import { openModel } from "../io/files.ts";
-import { findRecipe } from "../recipes/index.ts";
 import { pruningManifest } from "../recipes/manifest.ts";
-import { type PruningRequest, runPruning } from "../recipes/run.ts";
+import { type PruningRequest, recipeFor, runPruning } from "../recipes/run.ts";
 import { percent } from "../report/format.ts";
 import { compile } from "../run/compile.ts";
 import { evaluate } from "../run/evaluate.ts";
@@ -34,9 +33,11 @@ export interface PruneCommandOptions extends CommonOptions, PreprocessingOptions
 
 type Options = PruneCommandOptions;
 
-/** The model for another seed: a bare ARCH has other weights, a trained one the same. */
-export const modelOfSeed = (spec: string, options: Options, seed: number): Promise<Graph> =>
-  openModel(spec, { seed: wasTrained(spec, options.seed) ? undefined : seed });
+/** Seed of the model's weights in repeat `i`: a bare ARCH has others with every seed, a trained model the same. */
+export const modelSeed = (spec: string, options: Options, i: number): number | undefined =>
+  wasTrained(spec, options.seed) || (options.seed === undefined && options.seeds === undefined)
+    ? undefined
+    : (options.seed ?? 1) + i;
 
 /** The request with the seed of repeat `i`; without --seed and --seeds, prune's own default. */
 export const seeded = (request: PruningRequest, options: Options, i: number): PruningRequest =>
@@ -63,7 +64,7 @@ export function requestFor(
       onProgress: (done, total) => progress.update("gathering evidence", done, total),
     },
     // Methods that train do so by the defaults of the net where nothing is said.
-    ...((request.train || findRecipe(request.method)?.kind === "training") && {
+    ...((request.train || recipeFor(request)) && {
       train: {
         fineTune: wasTrained(spec, options.seed),
         ...request.train,
@@ -86,7 +87,10 @@ export function requestFor(
   };
 }
 
-/** One pruning with its manifest, and its accuracy on images that nobody has trained on, where there are some. */
+/**
+ * One pruning with its manifest, and its accuracy on images that nobody has trained on, where there are some. `instead` puts another
+ * request in the place of the one that the command line makes.
+ */
 export async function pruneOnce(
   gpu: Gpu,
   spec: string,
@@ -94,14 +98,16 @@ export async function pruneOnce(
   first: Graph,
   options: Options,
   progress: Progress,
+  instead = (request: PruningRequest): PruningRequest => request,
 ): Promise<Repeat> {
   const seed = (options.seed ?? 1) + i;
-  const graph = i === 0 ? first : await modelOfSeed(spec, options, seed);
+  const weights = modelSeed(spec, options, i);
+  const graph = i === 0 ? first : await openModel(spec, { seed: weights });
   const data =
     options.data === undefined ? undefined : await openData(options.data, "train", { limit: options.limit });
-  const asked = requestFor(spec, graph, data, options, i, progress);
+  const asked = instead(requestFor(spec, graph, data, options, i, progress));
   const outcome = await runPruning(gpu, graph, data, asked);
-  const manifest = await pruningManifest(gpu, graph, data, asked, outcome);
+  const manifest = await pruningManifest(gpu, graph, data, asked, outcome, weights);
   const top1 = await testTop1(gpu, outcome.graph, options, progress);
   return { seed, outcome, manifest, ...(top1 !== undefined && { top1 }) };
 }

@@ -12,7 +12,7 @@ import { print, withGpu } from "./context.ts";
 import { preprocessingOption } from "./preprocessing.ts";
 import { startProgress } from "./progress.ts";
 import { finish } from "./pruning-output.ts";
-import { type PruneCommandOptions, requestFor, testTop1 } from "./pruning-run.ts";
+import { modelSeed, type PruneCommandOptions, requestFor, testTop1 } from "./pruning-run.ts";
 import { interruptible, readScan, writeScan } from "./scan-file.ts";
 
 /** `prune --target-ms` and `--max-drop`: shares are solved for, not given. */
@@ -61,6 +61,7 @@ export async function runTarget(spec: string, options: PruneCommandOptions): Pro
         needed.data ? data : undefined,
         found,
         outcome,
+        modelSeed(spec, options, 0),
       );
       const top1 = await testTop1(gpu, outcome.graph, options, progress);
       const run = { seed: options.seed ?? 1, outcome, ...(top1 !== undefined && { top1 }) };

@@ -15,7 +15,8 @@ export const evidenceAgain =
   async ({ options, evidence }, graph) => {
     if (!evidence) return {};
     const { images, batch, seed, norms, sparsity, rounds } = evidence;
-    return collectEvidence(gpu, graph, data, neededEvidence(findMethod(options.method), options.recover), {
+    const needs = neededEvidence(findMethod(options.method), options.recover, options.granularity);
+    return collectEvidence(gpu, graph, data, needs, {
       seed,
       norms,
       skip: options.skip,

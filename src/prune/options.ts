@@ -41,7 +41,7 @@ export interface PruneOptions {
   readonly skip?: readonly string[];
   /** Filters: kept counts become multiples of this (default 1). */
   readonly roundTo?: number;
-  /** Filters: which published rule turns a rate into a count (default "kept"; see `keptFilters`). */
+  /** Filters: which published rule turns a rate into a count (default: the method's, else "kept"; see `keptFilters`). */
   readonly rounding?: FilterRounding;
   /** Filters: only mask, do not remove (default false). */
   readonly keepShape?: boolean;
@@ -124,7 +124,12 @@ export function fillOptions(options: PruneOptions): RecordedOptions {
     norm: oneOf(options.norm, ["l1", "l2"], "l1", "norm"),
     skip: [...skip],
     roundTo: wholeNumber(options.roundTo ?? 1, "roundTo", 1, 1 << 20),
-    rounding: oneOf(options.rounding, ["kept", "removed"], "kept", "rounding"),
+    rounding: oneOf(
+      options.rounding,
+      ["kept", "removed"],
+      (filter && method.defaults?.rounding) || "kept",
+      "rounding",
+    ),
     keepShape,
     ...(recover !== "none" && { recover }),
     ...(options.inputShapes && {
@@ -151,7 +156,9 @@ function spreadOf(
   const filter = granularity.kind === "filter";
   const listed = typeof options.sparsity === "object";
   const allocation = options.allocation === undefined ? undefined : findAllocation(options.allocation);
-  const own = allocation?.scope ?? (listed ? "layer" : method.defaults?.scope);
+  const published = method.defaults?.scope;
+  // Scores of a list are compared inside its layers, or closer.
+  const own = allocation?.scope ?? (listed && published !== "row" ? "layer" : published);
   const scope = oneOf(
     options.scope,
     ["global", "layer", "row"],
@@ -172,7 +179,22 @@ function spreadOf(
       `a sparsity per layer leaves nothing to ${allocation ? "allocate" : "compare globally"}. Leave scope and allocation out.`,
     );
   }
+  if (scope === "row" && method.solve) {
+    throw new PruneError(
+      `method ${method.name} weighs the weights of a layer against each other, so scope row is not for it. Use layer.`,
+    );
+  }
   if (!allocation) return { scope };
+  if (scope === "row" && allocation.name !== "uniform") {
+    throw new PruneError(
+      `scope row gives every row of a layer the same share, which allocation ${allocation.name} contradicts. Leave one of them out.`,
+    );
+  }
+  if (allocation.normalise && method.solve) {
+    throw new PruneError(
+      `allocation ${allocation.name} ranks scores, and method ${method.name} has none: it chooses by itself. Use uniform or erk.`,
+    );
+  }
   if (filter && allocation.name !== allocation.scope && allocation.name !== "uniform") {
     throw new PruneError(
       `allocation ${allocation.name} is for single weights and blocks; coupled filters cannot follow it. Use ${allocations[0]!.name} or ${allocations[1]!.name}.`,
@@ -234,11 +256,24 @@ export function checkNames(options: RecordedOptions, layers: readonly PrunableLa
     ),
     ...listed.filter((name) => !layers.some((layer) => layerMatches(layer, name))),
   ];
-  if (wrong.length === 0) return;
+  if (wrong.length === 0) {
+    checkTwice(listed, layers);
+    return;
+  }
   const names = layers.map((layer) => printable(layer.name));
   const shown =
     names.length > 40 ? `${names.slice(0, 40).join(", ")}, … (${names.length} in all)` : names.join(", ");
   throw new PruneError(`there is no prunable layer "${printable(wrong[0]!)}". The layers are ${shown}.`);
+}
+
+function checkTwice(listed: readonly string[], layers: readonly PrunableLayer[]): void {
+  for (const layer of layers) {
+    const [first, second] = listed.filter((name) => layerMatches(layer, name));
+    if (second === undefined) continue;
+    throw new PruneError(
+      `sparsity lists layer "${printable(layer.name)}" twice, as "${printable(first!)}" and as "${printable(second)}". Give it one share.`,
+    );
+  }
 }
 
 /** The share asked of a layer: undefined where it is skipped or not on the list. */

@@ -1,4 +1,4 @@
-import { internal } from "../errors.ts";
+import { internal, PruneError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { HostArray } from "../tensor/dtype.ts";
 import { getNumber, type HostTensor, setNumber } from "../tensor/host-tensor.ts";
@@ -106,6 +106,14 @@ function solved(
   { graph, layers, granularity, method, options, evidence }: Asked,
   skipped: readonly string[],
 ): Solved {
+  for (const { name, weight } of layers) {
+    const { data } = graph.weights.get(weight)!;
+    const wrong = data.findIndex((v: number | bigint) => Number.isNaN(Number(v)));
+    if (wrong < 0) continue;
+    throw new PruneError(
+      `element ${wrong} of the weight of layer "${name}" is not a number. Repair the model, or leave the layer out with skip.`,
+    );
+  }
   const counts = options.scope === "global" ? undefined : countsOf(layers, granularity, options);
   return (method.solve ?? internal("no solve"))({
     graph,

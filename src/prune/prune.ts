@@ -53,7 +53,6 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Pruned
             pruneUnits(graph, types, layers, granularity, method, filled, evidence),
           ),
           structure: emptyStructure,
-          notes: [],
         };
   // What was cut must still fit together; this is the cheapest place to find out.
   staticTypes(result.graph, options.inputShapes);
@@ -88,7 +87,9 @@ function repaired<T extends { readonly graph: Graph }>(
   evidence: Evidence,
   kind: Recovery | undefined,
   run: () => T,
-): T {
+): T & { readonly notes: readonly string[] } {
   const result = run();
-  return kind ? { ...result, graph: recover(before, result.graph, layers, evidence, kind) } : result;
+  return kind
+    ? { ...result, ...recover(before, result.graph, layers, evidence, kind) }
+    : { ...result, notes: [] };
 }

@@ -30,17 +30,20 @@ export function recover(
   layers: readonly PrunableLayer[],
   evidence: Evidence,
   kind: Recovery,
-): Graph {
+): { readonly graph: Graph; readonly notes: readonly string[] } {
   const changed = new Map<string, HostTensor>();
+  const notes: string[] = [];
   for (const layer of layers) {
     const [old, now] = [before, after].map((g) => g.weights.get(layer.weight)!);
     if (old === now) continue;
-    if (kind === "bias") addBias(before, layer, old!, now!, evidence, changed);
-    else changed.set(layer.weight, refitted(layer, old!, now!, evidence));
+    if (kind === "least-squares") changed.set(layer.weight, refitted(layer, old!, now!, evidence));
+    else if (!addBias(before, layer, old!, now!, evidence, changed))
+      notes.push(`not recovered: layer "${layer.name}" has no bias of its own`);
   }
-  return withWeights(after, changed);
+  return { graph: withWeights(after, changed), notes };
 }
 
+/** False where there is no bias to add to. */
 function addBias(
   graph: Graph,
   layer: PrunableLayer,
@@ -48,12 +51,12 @@ function addBias(
   now: HostTensor,
   evidence: Evidence,
   changed: Map<string, HostTensor>,
-): void {
+): boolean {
   const readers = graph.nodes.filter((node) => node.inputs.includes(layer.weight));
   const [node] = readers;
   const bias = node && biasOf(node);
   const tensor = bias && graph.weights.get(bias.name);
-  if (readers.length !== 1 || !tensor || tensor.data.length !== layer.rows) return;
+  if (readers.length !== 1 || !tensor || tensor.data.length !== layer.rows) return false;
   const { rows, cols } = layer;
   const groups = (evidence.inputMeans?.get(layer.weight)?.data.length ?? 0) / cols || 1;
   const means = evidenceOf(evidence, "inputMeans", layer.weight, groups * cols);
@@ -67,6 +70,7 @@ function addBias(
     setNumber(data, row, getNumber(tensor.data, row) + bias.factor * lost);
   }
   changed.set(bias.name, { ...tensor, data });
+  return true;
 }
 
 /** The bias that a node adds itself, and what one unit of its product is in units of it (Gemm's alpha over beta). */

@@ -41,6 +41,8 @@ export const dynamicNetworkSurgery: Recipe = {
     stop: { default: 0.8, what: "share of the training after which masks stay", range: [0, 1] },
     biases: { default: 1, what: "1 prunes biases as well", range: [0, 1] },
   },
+  budget: "magnitude",
+  unread: ["scope", "allocation", "norm", "recover", "rounds"],
   async run(context) {
     const masking = surgeryMasking(context);
     return onlyRound(

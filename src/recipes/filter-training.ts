@@ -105,12 +105,7 @@ export async function trainFilters(
 
 /** Everything that would stop the training half-way is found out before it begins. */
 async function check(context: RecipeContext, { name, choice }: FilterTraining): Promise<void> {
-  const { granularity = "filter", recover = "none", rounds = 1 } = context.options;
-  if (granularity !== "filter") {
-    throw new PruneError(
-      `${name} removes whole filters, so granularity ${granularity} is not for it. Leave it out.`,
-    );
-  }
+  const { recover = "none", rounds = 1 } = context.options;
   if (recover !== "none") {
     throw new PruneError(
       `${name} trains what is left, so there is nothing to recover without training. Leave recover out.`,

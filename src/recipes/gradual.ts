@@ -54,6 +54,8 @@ export const gradual: Recipe = {
   granularities: ["element", "block"],
   reference: "Zhu and Gupta 2017, arXiv 1710.01878, equation 1; Gale et al. 2019, arXiv 1902.09574",
   settings: phaseSettings,
+  budget: "magnitude",
+  unread: ["recover", "rounds"],
   async run(context) {
     return onlyRound(context, await trainMasked(context, context.graph, gradualMasking(context)));
   },
@@ -62,7 +64,9 @@ export const gradual: Recipe = {
 /** The masking of `gradual`; public for tests. */
 export function gradualMasking(context: RecipeContext): Masking {
   const { options, setting } = context;
-  const { train: _, rounds: __, settings: ___, onRound: ____, ...spread } = options;
+  const { train: _, rounds: __, settings: ___, onRound: ____, ...asked } = options;
+  // As published: the smallest of every layer, unless the shares of layers are said in another way.
+  const spread = { ...(asked.allocation === undefined && { scope: "layer" as const }), ...asked };
   if (options.sparsity === undefined) {
     throw new PruneError("gradual needs the sparsity to end at; 0.9 removes 90 % of the weights.");
   }

@@ -33,6 +33,8 @@ export const greg: Recipe = {
     every: { default: 10, what: "steps between two rises of a penalty", range: [1, 1e9] },
     end: endSetting,
   },
+  budget: "magnitude",
+  unread: ["norm"],
   run(context) {
     const penalties = allLayers(context).map((layer) => layer.weight);
     return trainFilters(context, growingTraining(context), { penalties });

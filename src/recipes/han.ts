@@ -34,6 +34,8 @@ export const hanRecipe: Recipe = {
     images: { default: 256, what: "images that the scan of sensitivities is measured on", range: [1, 1e9] },
     compact: { default: 1, what: "1 removes dead neurons at the end", range: [0, 1] },
   },
+  budget: "han",
+  unread: ["norm"],
   async run(context) {
     wantedSparsity(context, "han");
     const sparsity =

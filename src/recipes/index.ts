@@ -4,6 +4,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import { methods } from "../prune/methods/index.ts";
 import type { MethodFacts } from "../prune/methods/method.ts";
+import { checkRecipe } from "./check.ts";
 import { dynamicNetworkSurgery } from "./dynamic-network-surgery.ts";
 import { gradual } from "./gradual.ts";
 import { greg } from "./greg.ts";
@@ -60,6 +61,7 @@ export async function runRecipe(
       `"${printable(name)}" is no method that trains; those are ${recipes.map((r) => r.name).join(", ")}.`,
     );
   }
+  checkRecipe(recipe, graph, options);
   return recipe.run({ gpu, graph, data, options, setting: settingsOf(recipe, options.settings ?? {}) });
 }
 

@@ -18,6 +18,8 @@ export const karninRecipe: Recipe = {
   reference:
     "Karnin 1990, A Simple Procedure for Pruning Back-Propagation Trained Neural Networks, IEEE TNN 1(2)",
   settings: { retrain: { default: 1, what: "1 trains on after pruning", range: [0, 1] } },
+  budget: "karnin",
+  unread: ["norm", "rounds"],
   async run(context) {
     const { gpu, graph, data, options } = context;
     if (options.granularity === undefined || !options.granularity.includes(":"))

@@ -24,6 +24,8 @@ export const lottery: Recipe = {
       range: [0.01, 0.99],
     },
   },
+  budget: "magnitude",
+  unread: [],
   async run(context) {
     const wanted = wantedSparsity(context, "lottery");
     const rewind = context.setting("rewind");

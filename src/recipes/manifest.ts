@@ -14,7 +14,8 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const manifestSchema = v.object({
   version: text,
-  model: v.object({ name: text, hash }),
+  /** `seed`: that of its weights, where a built-in net was made with one. */
+  model: v.object({ name: text, hash, seed: v.optional(count) }),
   data: v.optional(v.object({ name: text, images: count, hash })),
   /** Of the device; the same request gives the same bits on the same adapter and driver. */
   adapter: v.optional(text),
@@ -36,10 +37,11 @@ export async function pruningManifest(
   data: Dataset | undefined,
   request: PruningRequest,
   outcome: PruningOutcome,
+  modelSeed?: number,
 ): Promise<PruningManifest> {
   return {
     version,
-    model: await modelFacts(graph),
+    model: { ...(await modelFacts(graph)), ...(modelSeed !== undefined && { seed: modelSeed }) },
     ...(data && { data: await dataFacts(data) }),
     ...(gpu && { adapter: gpu.adapter.key }),
     request: plainOf(request) as Record<string, unknown>,

@@ -1,3 +1,4 @@
+import { PruneError } from "../errors.ts";
 import { chooseUnits, removedUnits, type UnitPool } from "../prune/budget.ts";
 import { layerMatches, type PrunableLayer } from "../prune/layers.ts";
 import type { PruneOptions } from "../prune/options.ts";
@@ -19,8 +20,14 @@ export const movement: Recipe = {
   granularities: ["element"],
   reference: "Sanh, Wolf and Rush 2020 (Movement Pruning), arXiv 2005.07683, section 4",
   settings: { ...phaseSettings, begin: { ...phaseSettings.begin, default: 0.1 } },
+  budget: "magnitude",
+  unread: ["allocation", "norm", "recover", "rounds"],
   async run(context) {
     wantedSparsity(context, "movement");
+    if (context.options.scope === "row")
+      throw new PruneError(
+        "movement compares scores over the whole net or inside each layer. Use scope global or layer.",
+      );
     const masking = movementMasking(context);
     const more = { masks: "gate", track: ["movement"], fineTune: true } as const;
     return onlyRound(context, await trainMasked(context, context.graph, masking, more));

@@ -54,5 +54,9 @@ export interface RecipeResult {
 export interface Recipe extends MethodFacts {
   readonly kind: "training";
   readonly settings: Readonly<Record<string, Setting>>;
+  /** The scoring method within whose budget it prunes: what that cannot do is refused before anything is trained. */
+  readonly budget: string;
+  /** Options that it has no use for; giving one is an error. */
+  readonly unread: readonly (keyof RecipeOptions)[];
   run(context: RecipeContext): Promise<RecipeResult>;
 }

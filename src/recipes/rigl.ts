@@ -26,11 +26,15 @@ export const rigl: Recipe = {
     every: { default: 100, what: "steps between updates", range: [1, 1e9] },
     end: { default: 0.75, what: "share of the training at the last update", range: [0, 1] },
   },
+  budget: "magnitude",
+  unread: ["norm", "recover", "rounds"],
   async run(context) {
     const wanted = wantedSparsity(context, "rigl");
     const { allocation, scope, ...rest } = pruneOptionsOf(context);
     const spread =
-      typeof wanted === "object" || scope !== undefined ? { scope } : { allocation: allocation ?? "erk" };
+      allocation !== undefined || scope !== undefined || typeof wanted === "object"
+        ? { ...(scope && { scope }), ...(allocation !== undefined && { allocation }) }
+        : { allocation: "erk" };
     // Weights that were trained keep their largest; from seeded ones any are as good.
     const method = context.options.train?.fineTune ? "magnitude" : "random";
     const { graph } = await prune(context.graph, {

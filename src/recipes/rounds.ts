@@ -65,15 +65,15 @@ export async function pruneInRounds(
     const sparsity = sparsityAt(asked.sparsity, k, rounds, spacing);
     const from = current?.graph ?? graph;
     const gather = gathering(gpu, data, { ...asked, sparsity }, collect);
+    // Filters are only silenced before the last round: every share is one of the filters that there were at first.
+    const silence = granularity.kind === "filter" && k < rounds && ({ keepShape: true } as const);
     if (layerByLayer ?? method.layerByLayer) {
-      current = await pruneLayerByLayer(from, { ...asked, sparsity }, gather);
+      current = await pruneLayerByLayer(from, { ...asked, sparsity, ...silence }, gather);
       onRound?.(k, rounds);
       continue;
     }
     const evidence = await gather(from, asked.skip);
-    // Filters are only silenced before the last round: every share is one of the filters that there were at first.
-    const silence = granularity.kind === "filter" && k < rounds;
-    current = await prune(from, { ...asked, sparsity, evidence, ...(silence && { keepShape: true }) });
+    current = await prune(from, { ...asked, sparsity, evidence, ...silence });
     onRound?.(k, rounds);
   }
   return current!;

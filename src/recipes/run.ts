@@ -46,7 +46,7 @@ export interface PruningOutcome {
 }
 
 /** The recipe of a method; none for one whose scores need nothing but weights, where no training was asked for. */
-function recipeFor({ method, train }: PruningRequest): Recipe | undefined {
+export function recipeFor({ method, train }: Pick<PruningRequest, "method" | "train">): Recipe | undefined {
   const scores = methods.some((m) => m.name === method && m.needs.length === 0);
   return scores && !train ? undefined : findRecipe(method);
 }
@@ -55,7 +55,7 @@ function recipeFor({ method, train }: PruningRequest): Recipe | undefined {
 export function requirements(request: PruningRequest): { readonly gpu: boolean; readonly data: boolean } {
   const trains = request.train !== undefined || request.scratch === true;
   if (trains || request.recalibrate || recipeFor(request)) return { gpu: true, data: true };
-  const needs = neededEvidence(findMethod(request.method), request.recover);
+  const needs = neededEvidence(findMethod(request.method), request.recover, request.granularity);
   return {
     gpu: needs.length > 0,
     data: needs.some((kind) => findCollector(kind)?.needsData ?? true),
@@ -90,6 +90,8 @@ export async function runPruning(
       `${train || scratch ? "training" : `method ${request.method}`} looks at images, and none were given. Pass a data set; on the command line, --data.`,
     );
   }
+  if (!recipeFor(request) && settings && Object.keys(settings).length > 0)
+    throw new InputError(`method ${request.method} has no settings of its own.`);
   if (!needed.gpu) {
     const pruned = layerByLayer ? pruneLayerByLayer(graph, options, async () => ({})) : prune(graph, options);
     return { ...(await pruned), rounds: [] };
@@ -97,9 +99,8 @@ export async function runPruning(
   if (!gpu) throw new InputError(`method ${request.method} needs a GPU session; pass one.`);
   const result = await chosen(gpu, graph, data, request);
   if (!again) return result;
-  const calm = await recalibrate(gpu, result.graph, data!, {
-    ...(train?.preprocessing && { preprocessing: train.preprocessing }),
-  });
+  const preprocessing = train?.preprocessing ?? collect?.preprocessing;
+  const calm = await recalibrate(gpu, result.graph, data!, { ...(preprocessing && { preprocessing }) });
   const step = {
     kind: "train",
     options: { recipe: "recalibrate" },
@@ -118,8 +119,11 @@ async function chosen(
   const { rounds, spacing, layerByLayer, train, scratch, settings, collect, onRound, ...others } = request;
   const { recalibrate: _, ...options } = others;
   const { method, ...rest } = options;
-  const common = { ...rest, ...(train && { train }), ...(onRound && { onRound }) };
+  // New weights are not fine-tuned, whatever the ones that they replace were.
+  const training = scratch ? { ...train, fineTune: false } : train;
+  const common = { ...rest, ...(training && { train: training }), ...(onRound && { onRound }) };
   if (recipeFor(request)) {
+    if (spacing) throw new InputError(`${method} spaces its rounds by its own rule. Leave spacing out.`);
     if (layerByLayer)
       throw new InputError(
         `${method} trains by its own rule and takes all layers together. Leave layerByLayer out.`,
@@ -135,8 +139,6 @@ async function chosen(
       ...(settings && { settings }),
     });
   }
-  if (settings && Object.keys(settings).length > 0)
-    throw new InputError(`method ${method} has no settings of its own.`);
   if (layerByLayer && scratch)
     throw new InputError("a shape that is trained from scratch is pruned in one go, not layer by layer.");
   if (layerByLayer && train && (rounds ?? 1) > 1)
@@ -169,7 +171,6 @@ async function chosen(
     ...(layerByLayer && { layerByLayer }),
     ...(collect && { collect }),
     ...(scratch && {
-      train: { fineTune: false },
       settings: { scratch: true },
       prepare: (pruned) => fromScratch(pruned, request.seed ?? 1),
     }),

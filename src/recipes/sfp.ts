@@ -14,6 +14,8 @@ export const sfp: Recipe = {
     every: { default: 0, what: "steps between two prunings (0: an epoch)", range: [0, 1e9] },
     end: { default: 1, what: "share of the training after which the filters go for good", range: [0, 1] },
   },
+  budget: "magnitude",
+  unread: ["norm"],
   run: (context) => trainFilters(context, softTraining(context)),
 };
 

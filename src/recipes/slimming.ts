@@ -15,6 +15,8 @@ export const slimmingRecipe: Recipe = {
     lambda: { default: 1e-4, what: "factor of the penalty on scales", range: [Number.MIN_VALUE, 1] },
     end: endSetting,
   },
+  budget: slimming.name,
+  unread: ["norm"],
   run(context) {
     const l1Scales = context.setting("lambda");
     const optimizer = { ...context.options.train?.optimizer, l1Scales };

@@ -14,6 +14,8 @@ export const ssl: Recipe = {
     lambda: { default: 1e-3, what: "factor of the penalty", range: [Number.MIN_VALUE, 1] },
     end: endSetting,
   },
+  budget: "magnitude",
+  unread: ["norm"],
   run(context) {
     const groupLasso = context.setting("lambda");
     const optimizer = { ...context.options.train?.optimizer, groupLasso };

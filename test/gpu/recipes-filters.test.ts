@@ -318,10 +318,10 @@ gpuTest(test, "what they cannot do is refused before anything is trained", async
   const run = (more: RecipeOptions, net = graph): Promise<unknown> =>
     runRecipe(gpu, net, data, "slimming", { sparsity: 0.5, settings, train: never, ...more });
   await fails(() => run({}, bare), "E_PRUNE", /no BatchNormalization/);
-  await fails(() => run({ granularity: "element" }), "E_PRUNE", /whole filters/);
+  await fails(() => run({ granularity: "element" }), "E_PRUNE", /cannot prune by granularity element/);
   await fails(() => run({ recover: "bias" }), "E_PRUNE", /Leave recover out/);
   await fails(() => run({ rounds: 2 }), "E_PRUNE", /one training/);
-  await fails(() => run({ sparsity: { nowhere: 0.5 } }), "E_INPUT", /no layer to prune/);
+  await fails(() => run({ sparsity: { nowhere: 0.5 } }), "E_PRUNE", /no prunable layer "nowhere"/);
 });
 
 test.run();

@@ -114,7 +114,9 @@ test("hrank keeps the filters whose maps have the highest rank; equal ranks go b
   assert.is(await left(graph, { method: "hrank", sparsity: { conv0: 0.25 }, evidence }), "013 012");
   // Of the two at 0.5 the second has the smaller norm, 1 against 7.
   assert.is(await left(graph, { method: "hrank", sparsity: { conv0: 0.5 }, evidence }), "03 012");
-  assert.is(await left(graph, { method: "hrank", sparsity: { conv0: 0.5, conv1: 0.4 }, evidence }), "03 2");
+  assert.is(await left(graph, { method: "hrank", sparsity: { conv0: 0.5, conv1: 0.4 }, evidence }), "03 12");
+  const kept = { sparsity: { conv0: 0.5, conv1: 0.4 }, rounding: "kept" } as const;
+  assert.is(await left(graph, { method: "hrank", ...kept, evidence }), "03 2");
   // Automatic: full rank counts the same in every layer, so the layer of lower ranks gives more.
   assert.is(await left(graph, { method: "hrank", scope: "global", sparsity: 3 / 7, evidence }), "3 012");
 });

@@ -53,6 +53,44 @@ test("obs by hand: the cheaper of two weights goes, the other makes up for it", 
   assert.equal([...graph.masks.get("w")!.data], [0, 1]);
 });
 
+test("obs leaves the bias of a layer alone that is to be left alone", async () => {
+  const b = graphBuilder("two");
+  const ones = (name: string, shape: number[]) =>
+    b.weight(name, tensor(new Float64Array(shape.reduce((x, y) => x * y)).fill(1), shape));
+  const hidden = b.node("Gemm", [b.input("x", [null, 2], "f64"), ones("w1", [2, 2]), ones("b1", [2])], {
+    transB: 1,
+  });
+  b.output(b.node("Gemm", [hidden, ones("w2", [1, 2]), ones("b2", [1])], { transB: 1 }), [null, 1], "f64");
+  const graph = b.build();
+  const names = ["w1", "b1", "w2", "b2"];
+  const gradients = names.map((name, i) => {
+    const size = graph.weights.get(name)!.data.length;
+    return [
+      name,
+      tensor(
+        Float64Array.from({ length: 3 * size }, (_, k) => Math.sin(1 + i + k)),
+        [3, size],
+      ),
+    ] as const;
+  });
+  const evidence: Evidence = { jacobian: new Map(gradients) };
+  for (const left of [{ skip: ["w1"], sparsity: 0.5 }, { sparsity: { w2: 0.5 } }]) {
+    const found = await prune(graph, { method: "obs", evidence, ...left });
+    assert.equal(weights(found.graph, "w1"), [1, 1, 1, 1]);
+    assert.equal(weights(found.graph, "b1"), [1, 1]);
+    assert.not.equal(weights(found.graph, "b2"), [1]);
+  }
+});
+
+test("a weight that is not a number is named by methods that repair", async () => {
+  const evidence = jacobian([[1, 1]]);
+  await fails(
+    () => prune(linear([[1, Number.NaN]]), { method: "obs", sparsity: 0.5, evidence }),
+    "E_PRUNE",
+    /element 1 of the weight.*not a number/,
+  );
+});
+
 test("obs removes the larger weight where the curvature says so", async () => {
   const evidence = jacobian([
     [0.1, 0],

@@ -7,9 +7,10 @@ import { allocations } from "../../prune/allocations/index.ts";
 import { granularityNames, parseGranularity } from "../../prune/granularity.ts";
 import { findMethod } from "../../prune/methods/index.ts";
 import { recoveries } from "../../prune/recover.ts";
+import { baselineOf, plainMethods } from "../../recipes/baseline.ts";
 import { allMethods, findRecipe } from "../../recipes/index.ts";
 import { parsePruningManifest, pruningManifest, repeatPruning } from "../../recipes/manifest.ts";
-import { requirements, runPruning } from "../../recipes/run.ts";
+import { type PruningRequest, requirements, runPruning } from "../../recipes/run.ts";
 import { type SeedLatency, seedLatency } from "../../report/seed-latency.ts";
 import {
   addCommonOptions,
@@ -23,9 +24,9 @@ import {
 } from "../context.ts";
 import { addPreprocessingOptions } from "../preprocessing.ts";
 import { startProgress } from "../progress.ts";
-import { type Baseline, finish, type Repeat } from "../pruning-output.ts";
+import { type Baseline, finish, type Repeat, save } from "../pruning-output.ts";
 import { leftOut, requestOf, sparsityArgument } from "../pruning-request.ts";
-import { modelOfSeed, type PruneCommandOptions, pruneOnce, seeded } from "../pruning-run.ts";
+import { modelSeed, type PruneCommandOptions, pruneOnce, seeded } from "../pruning-run.ts";
 import { runTarget } from "../target-run.ts";
 
 type Options = PruneCommandOptions;
@@ -92,6 +93,11 @@ export function pruneCommand(): Command {
     .option("--norm <norm>", "l1 or l2 for magnitude", oneOf("--norm", ["l1", "l2"]))
     .option("--skip <name>", "leave this layer or weight alone; may be repeated", collect, [])
     .option("--round-to <n>", "keep channel counts at multiples of n (filter)", wholeNumber("--round-to", 1))
+    .option(
+      "--rounding <rule>",
+      "kept or removed: whether the count of filters that stay or that go is cut to a whole one (default: the method's)",
+      oneOf("--rounding", ["kept", "removed"]),
+    )
     .option("--keep-shape", "mask filters instead of removing them")
     .option("--data <data>", "DATA whose training images evidence is gathered and training is done on")
     .option("--images <n>", "images that evidence is gathered on", wholeNumber("--images", 1))
@@ -164,11 +170,21 @@ export function pruneCommand(): Command {
   return addPreprocessingOptions(command).action(run);
 }
 
-async function run(spec: string, options: Options): Promise<void> {
+/** What of the command line a repeat still takes: where to run, the same images, and where to write. */
+const repeatable = ["adapter", "quiet", "json", "seed", "data", "limit", "output", "repeat"];
+
+async function run(spec: string, options: Options, command: Command): Promise<void> {
   if (!/\.(safetensors|onnx)$/.test(options.output)) {
     throw new UsageError(`-o is "${options.output}"; its extension must be .safetensors or .onnx.`);
   }
-  if (options.repeat !== undefined) return repeat(spec, options, options.repeat);
+  if (options.repeat !== undefined) {
+    const idle = command.options.find(
+      (o) =>
+        command.getOptionValueSource(o.attributeName()) === "cli" && !repeatable.includes(o.attributeName()),
+    );
+    if (idle) throw new UsageError(`--repeat takes everything from its manifest: leave ${idle.long} out.`);
+    return repeat(spec, options, options.repeat);
+  }
   if (options.targetMs !== undefined || options.maxDrop !== undefined) return runTarget(spec, options);
   if (options.latencyBatch !== undefined && (options.seeds ?? 1) === 1)
     throw new UsageError("--latency-batch goes with --target-ms, --max-drop or --seeds: give one of them.");
@@ -178,29 +194,32 @@ async function run(spec: string, options: Options): Promise<void> {
   ].find(([, value]) => value !== undefined);
   if (stray) throw new UsageError(`${stray[0]} goes with --target-ms or --max-drop: give one of them.`);
   checkSparsity(options);
-  const graph = await openModel(spec, { seed: options.seed });
+  const graph = await openModel(spec, { seed: modelSeed(spec, options, 0) });
   const request = requestOf(graph, options);
   const left = leftOut(graph, options.sparsity);
   if (left !== undefined) print(options, left);
   const needed = requirements(request);
+  for (const name of idleOptions(request, options, needed.data))
+    print(options, `${name} changes nothing here: ${options.method} does not look at it`);
   if (needed.data && options.data === undefined) {
     throw new UsageError(
       `${options.retrain !== undefined || options.fromScratch ? "--retrain" : `method ${options.method}`} looks at images: give --data DATA (mnist:DIR, cifar10:FILE, digits:FILE, or glyphs).`,
     );
   }
   const repeats = options.seeds ?? 1;
+  const baselines = options.baselines ? plainMethods.filter((method) => method !== options.method) : [];
   if (options.baselines && options.data === undefined && options.test === undefined)
     throw new UsageError("--baselines compares accuracies: give --test DATA, or --data with a test half.");
   if (!needed.gpu && options.data === undefined && options.test === undefined) {
     // Without images there is nothing to measure, and without a GPU nothing to open.
     const runs: Repeat[] = [];
     for (let i = 0; i < repeats; i++) {
-      const seed = (options.seed ?? 1) + i;
-      const model = i === 0 ? graph : await modelOfSeed(spec, options, seed);
+      const weights = modelSeed(spec, options, i);
+      const model = i === 0 ? graph : await openModel(spec, { seed: weights });
       const asked = seeded(request, options, i);
       const outcome = await runPruning(undefined, model, undefined, asked);
-      const manifest = await pruningManifest(undefined, model, undefined, asked, outcome);
-      runs.push({ seed, outcome, manifest });
+      const manifest = await pruningManifest(undefined, model, undefined, asked, outcome, weights);
+      runs.push({ seed: (options.seed ?? 1) + i, outcome, manifest });
     }
     return finish(graph, runs, options);
   }
@@ -211,11 +230,15 @@ async function run(spec: string, options: Options): Promise<void> {
     const progress = startProgress(options);
     try {
       for (let i = 0; i < repeats; i++) runs.push(await pruneOnce(gpu, spec, i, graph, options, progress));
-      for (const method of options.baselines ? ["random", "magnitude"] : []) {
-        if (method === options.method) continue;
-        const plain = { ...options, method, set: [] };
+      // Before anything else that may fail: hours may lie behind them.
+      if (options.baselines) await save(runs, options);
+      for (const method of baselines) {
         const own: Repeat[] = [];
-        for (let i = 0; i < repeats; i++) own.push(await pruneOnce(gpu, spec, i, graph, plain, progress));
+        for (let i = 0; i < repeats; i++) {
+          const plainly = (asked: PruningRequest): PruningRequest =>
+            baselineOf(asked, method, graph, runs[i]!.outcome);
+          own.push(await pruneOnce(gpu, spec, i, graph, options, progress, plainly));
+        }
         beside.push({ method, runs: own });
       }
       if (repeats > 1) {
@@ -239,10 +262,7 @@ async function run(spec: string, options: Options): Promise<void> {
 
 async function repeat(spec: string, options: Options, file: string): Promise<void> {
   const manifest = parsePruningManifest(new TextDecoder().decode(await readFileLimited(file)));
-  const seed = manifest.request["seed"];
-  const graph = await openModel(spec, {
-    seed: options.seed ?? (typeof seed === "number" ? seed : undefined),
-  });
+  const graph = await openModel(spec, { seed: options.seed ?? manifest.model.seed });
   if (manifest.data && options.data === undefined)
     throw new UsageError(`${file} was made with images of ${manifest.data.name}: give the same --data.`);
   const data =
@@ -251,9 +271,19 @@ async function repeat(spec: string, options: Options, file: string): Promise<voi
       : undefined;
   const again = async (gpu?: Gpu): Promise<void> => {
     const outcome = await repeatPruning(gpu, graph, data, manifest);
-    await finish(graph, [{ seed: Number(seed ?? 0), outcome, manifest }], options);
+    await finish(graph, [{ seed: Number(manifest.request["seed"] ?? 0), outcome, manifest }], options);
   };
   await (manifest.adapter === undefined ? again() : withGpu(options, again));
+}
+
+/** Options that were given and that the method never looks at. */
+function idleOptions(request: PruningRequest, { images, norm, spacing }: Options, data: boolean): string[] {
+  const idle = [
+    ["--images", images !== undefined && !data],
+    ["--norm", norm !== undefined && request.method !== "magnitude"],
+    ["--spacing", spacing !== undefined && (request.rounds ?? 1) === 1],
+  ] as const;
+  return idle.filter(([, is]) => is).map(([name]) => name);
 }
 
 /** Only N:M and surgery, which has thresholds, know what to do without a sparsity. */

@@ -16,7 +16,7 @@ export const hrank: Method = {
   granularities: ["filter"],
   reference: "Lin et al. 2020 (HRank), arXiv 2002.10179, equations 4 and 5",
   needs: ["featureRanks"],
-  defaults: { granularity: "filter", images: 640 },
+  defaults: { granularity: "filter", images: 640, rounding: "removed" },
   comparable: true,
   score({ layer, weight, granularity, evidence }) {
     const ranks = evidenceOf(evidence, "featureRanks", layer.weight, layer.rows);

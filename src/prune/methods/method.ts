@@ -1,6 +1,7 @@
 import type { Graph } from "../../graph/graph.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 import type { Random } from "../../tensor/random.ts";
+import type { FilterRounding } from "../budget.ts";
 import type { ChannelReader } from "../channel-readers.ts";
 import type { GraphTypes } from "../context.ts";
 import type { Evidence, EvidenceKind } from "../evidence.ts";
@@ -92,6 +93,8 @@ export interface MethodFacts {
     readonly images?: number;
     /** Times that evidence is gathered anew on the way to the sparsity. */
     readonly rounds?: number;
+    /** How a rate of filters becomes a count. */
+    readonly rounding?: FilterRounding;
     /** What makes up for removed filters in the layers that read them. */
     readonly recover?: Recovery;
   };

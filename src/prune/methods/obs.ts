@@ -1,4 +1,5 @@
 import { PruneError } from "../../errors.ts";
+import type { Graph } from "../../graph/graph.ts";
 import { allocate } from "../../tensor/dtype.ts";
 import { getNumber, type HostTensor, setNumber } from "../../tensor/host-tensor.ts";
 import { type Evidence, evidenceOf } from "../evidence.ts";
@@ -87,15 +88,32 @@ function partsOf({ graph, layers, skipped, evidence }: SolveContext): Part[] {
   const parts: Part[] = [];
   let from = 0;
   const index = new Map(layers.map((l, i) => [l.layer.weight, i]));
+  const still = beside(graph, skipped);
   for (const name of evidence.jacobian!.keys()) {
     const weight = graph.weights.get(name);
-    if (!weight || skipped.includes(name)) continue;
+    if (!weight || still.has(name)) continue;
     parts.push({ name, weight, from, layer: index.get(name) });
     from += weight.data.length;
   }
   const missing = layers.find((l) => !evidence.jacobian!.has(l.layer.weight));
   if (missing) evidenceOf(evidence, "jacobian", missing.layer.weight, 0);
   return parts;
+}
+
+/** Parameters that stay as they are with these weights: the weights, and what is added to or scales the products that they make. */
+function beside(graph: Graph, weights: readonly string[]): Set<string> {
+  const still = new Set(weights);
+  const made = new Set<string>();
+  for (const { op, inputs, outputs } of graph.nodes) {
+    const own = inputs.some((name) => weights.includes(name));
+    const after = inputs.some((name) => made.has(name)) && (op === "BatchNormalization" || op === "Add");
+    if (!own && !after) continue;
+    const constants = inputs.filter((name) => graph.weights.has(name));
+    if (constants.length === 0) continue;
+    for (const name of constants) still.add(name);
+    for (const name of outputs) made.add(name);
+  }
+  return still;
 }
 
 /** (αI + sum of x·xᵀ)⁻¹ over the rows x, by Sherman and Morrison's formula (equation 5 of the paper). */

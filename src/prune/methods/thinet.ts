@@ -1,3 +1,4 @@
+import { PruneError } from "../../errors.ts";
 import type { Contributions } from "../channel-readers.ts";
 import { scoresByReaders } from "../channel-readers.ts";
 import type { Method } from "./method.ts";
@@ -33,7 +34,10 @@ export function greedyOrder({ classes, gram }: Contributions): Float64Array {
       const change = 2 * cross[c]! + gram[c * n + c]!;
       if (scores[c] === 0 && change < least) [best, least] = [c, change];
     }
-    if (best < 0) break;
+    if (best < 0)
+      throw new PruneError(
+        "the contributions of a channel are not numbers; weights or evidence contain NaN. Repair the model.",
+      );
     scores[best] = step / n;
     for (let c = 0; c < n; c++) cross[c]! += gram[best * n + c]!;
   }
