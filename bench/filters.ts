@@ -14,14 +14,22 @@ import { findMethod } from "../src/prune/methods/index.ts";
 import { neededEvidence, prune } from "../src/prune/prune.ts";
 import type { Recovery } from "../src/prune/recover.ts";
 import { staticTypes } from "../src/prune/types.ts";
-import { environment } from "../src/report/environment.ts";
+import { type Environment, environment } from "../src/report/environment.ts";
 import { nodeHost } from "../src/report/host.ts";
 import { train } from "../src/train/train.ts";
 import { top1 } from "./accuracy.ts";
 import { type Identified, keptRows, netId } from "./kept-rows.ts";
 import { points } from "./methods/result.ts";
 
-interface Row extends Identified {
+export interface FiltersResult {
+  readonly environment: Environment;
+  /** Top-1 before pruning. */
+  readonly dense: number;
+  readonly settings: { readonly train: number; readonly test: number; readonly epochs: number };
+  readonly rows: readonly FilterRow[];
+}
+
+export interface FilterRow extends Identified {
   readonly method: string;
   readonly rate: number;
   readonly seed: number;
@@ -68,7 +76,7 @@ const settings = {
   epochs,
   ...(recover && { recover }),
 };
-const kept = keptRows<Row>(o.json);
+const kept = keptRows<FilterRow>(o.json);
 const gathered = new Map<string, Evidence>();
 
 /** Evidence is gathered once per method, and only where a row is missing. */
@@ -81,7 +89,7 @@ async function evidenceFor(method: string): Promise<Evidence> {
   return found;
 }
 
-async function measured(method: string, rate: number, seed: number): Promise<Row> {
+async function measured(method: string, rate: number, seed: number): Promise<FilterRow> {
   const id = JSON.stringify({ ...settings, method, rate, seed });
   const before = kept.find(id);
   if (before) return before;
@@ -113,7 +121,7 @@ console.log(`${spec}: ${(100 * dense).toFixed(2)} % of ${test.length} images on 
 console.log(`${layers.length} layers; method, rate, top-1 %${epochs > 0 ? `, after ${epochs} epochs` : ""}`);
 for (const rate of o.rates.split(",").map(Number)) {
   for (const method of [...o.methods.split(","), "random"]) {
-    const found: Row[] = [];
+    const found: FilterRow[] = [];
     const draws = method === "random" ? Number(o.seeds) : 1;
     for (let seed = 1; seed <= draws; seed++) found.push(await measured(method, rate, seed));
     console.log(

@@ -4,14 +4,17 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Comparison } from "../src/report/compare.ts";
 import { comparisonNotes, comparisonRows } from "../src/report/comparison-table.ts";
 import { environmentLine } from "../src/report/environment.ts";
+import { count, percent } from "../src/report/format.ts";
 import { markdownTable } from "../src/report/table.ts";
 import { type DeadResult, deadTable } from "./dead.ts";
+import type { FiltersResult } from "./filters.ts";
 import type { DlmcResult } from "./kernels/dlmc.ts";
 import type { ByBatch, KernelsResult } from "./kernels/result.ts";
-import { methodsTable } from "./methods/result.ts";
+import { methodsTable, points } from "./methods/result.ts";
 import { label, type ModelsResult } from "./models/models.ts";
 import type { PeersResult } from "./peers/result.ts";
 import type { SurgeryResult } from "./surgery/surgery.ts";
+import type { TargetResult } from "./target.ts";
 
 /** How the file of each name is shown; any other name is a comparison of models. */
 const shown: Readonly<Record<string, (result: never) => string>> = {
@@ -22,6 +25,8 @@ const shown: Readonly<Record<string, (result: never) => string>> = {
   dead,
   surgery,
   methods: methodsTable,
+  filters,
+  target,
 };
 
 /** A document with every table made anew from its result file. */
@@ -115,6 +120,43 @@ function dlmc({ summary, environment, batch }: DlmcResult): string {
   return `${markdownTable(head, rows)}\n\nGeometric means over the really pruned layers of ResNet-50, batch ${batch}. ${environmentLine(environment)}.`;
 }
 
+function filters({ rows, dense, settings, environment }: FiltersResult): string {
+  const places = [...new Set(rows.map((r) => `${r.rate} ${r.method}`))].sort(
+    (a, b) => Number.parseFloat(a) - Number.parseFloat(b) || (a.endsWith("random") ? 1 : -1),
+  );
+  const table = places.map((place) => {
+    const own = rows.filter((r) => `${r.rate} ${r.method}` === place);
+    const { rate, method } = own[0]!;
+    const after = own.flatMap((r) => (r.retrained === undefined ? [] : [r.retrained]));
+    return [
+      `${+(100 * rate).toFixed(1)} %`,
+      method,
+      points(own.map((r) => r.top1)),
+      points(after),
+      String(own.length),
+    ];
+  });
+  const head = ["filters removed", "method", "top-1 % before", "after retraining", "draws"];
+  return `${markdownTable(head, table)}\n\nUnpruned ${percent(dense)} of ${count(settings.test)} test images; ${settings.epochs} epoch on ${count(settings.train)} training images. ${environmentLine(environment)}.`;
+}
+
+function target({ dense, solved, uniform, targetMs, batch, images, environment }: TargetResult): string {
+  const nets = [
+    { name: "unpruned", ...dense },
+    { name: `solved for ${targetMs} ms`, ...solved },
+    ...uniform.map((u) => ({ name: `every layer ${+(100 * u.share).toFixed(0)} %`, ...u })),
+  ];
+  const table = [...nets]
+    .sort((a, b) => b.ms.median - a.ms.median)
+    .map(({ name, ms, top1 }) => [
+      name,
+      `${ms.median.toFixed(1)} (${ms.p10.toFixed(1)}-${ms.p90.toFixed(1)})`,
+      (100 * top1).toFixed(1),
+    ]);
+  const { measured, predicted } = solved;
+  return `${markdownTable(["filters removed", `ms, batch ${batch}`, "top-1 %"], table)}\n\nNo retraining; ${count(images)} test images. When it was solved, the net took ${measured.median.toFixed(1)} ms (${measured.p10.toFixed(1)}-${measured.p90.toFixed(1)}; ${predicted.toFixed(1)} predicted by its layers); the table is of all nets in turn. ${environmentLine(environment)}.`;
+}
+
 function dead(result: DeadResult): string {
   const [head, ...rows] = deadTable(result);
   return `${markdownTable(head!, rows)}\n\n${environmentLine(result.environment)}.`;
@@ -128,6 +170,7 @@ function surgery({ rows, environment }: SurgeryResult): string {
   const table = rows.map((r) => [
     shares(r.sparsity),
     `${r.epochs}, ${r.rate}`,
+    `${+(100 * (r.settings.stop ?? 1)).toFixed(1)}`,
     `${r.compression.toFixed(1)}x`,
     shares(r.kept),
     Object.values(r.channels).slice(0, -1).join("-"),
@@ -137,6 +180,7 @@ function surgery({ rows, environment }: SurgeryResult): string {
   const head = [
     "cut at first, %",
     "epochs, rate",
+    "masks move for, %",
     "fewer values",
     "weights left, %",
     "channels left",

@@ -10,19 +10,48 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { openData } from "../src/data/files.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import { openModel } from "../src/io/files.ts";
-import { spread } from "../src/plan/stats.ts";
+import { type Spread, spread } from "../src/plan/stats.ts";
 import { openGpuWithTuning } from "../src/plan/tuning-folder.ts";
 import { prune } from "../src/prune/prune.ts";
 import { alignedFilters, pruneToTarget } from "../src/recipes/target.ts";
+import { type Environment, environment } from "../src/report/environment.ts";
+import { nodeHost } from "../src/report/host.ts";
 import { compile } from "../src/run/compile.ts";
 import { preprocessingOf } from "../src/run/preprocessing.ts";
 import { checkBatch, firstBatch, timeInTurn } from "../src/run/timing.ts";
 import { parseSensitivity } from "../src/sensitivity/curve.ts";
 import { top1 } from "./accuracy.ts";
 
+export interface TargetNet {
+  /** Of the filters of every layer, removed. */
+  readonly share: number;
+  readonly ms: Spread;
+  readonly top1: number;
+}
+
+export interface TargetResult {
+  readonly environment: Environment;
+  readonly model: string;
+  readonly batch: number;
+  readonly targetMs: number;
+  readonly granularity: string;
+  /** Images that judge. */
+  readonly images: number;
+  readonly dense: Omit<TargetNet, "share">;
+  readonly solved: Omit<TargetNet, "share"> & {
+    readonly predicted: number;
+    /** When it was solved; `ms` is that of the turns that all nets were timed in. */
+    readonly measured: Spread;
+    readonly attempts: number;
+    readonly shares: Readonly<Record<string, number>>;
+  };
+  /** The same share in every layer, by magnitude. */
+  readonly uniform: readonly TargetNet[];
+}
+
 const batch = 32;
 const rounds = 15;
-const uniformShares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7];
+const uniformShares = [0.1, 0.2, 0.3, 0.4, 0.5];
 
 const [model, trainSpec, testSpec, target, granularity = "filter", file] = process.argv.slice(2);
 if (!model || !trainSpec || !testSpec || !(Number(target) > 0)) {
@@ -72,18 +101,19 @@ const uniformly = async (sparsity: number): Promise<Graph> =>
 const nets = [];
 for (const share of uniformShares) nets.push(await uniformly(share));
 const [dense, own, ...others] = await milliseconds([graph, solved.outcome.graph, ...nets]);
-const uniform = [];
+const uniform: TargetNet[] = [];
 for (const [i, share] of uniformShares.entries())
-  uniform.push({ share, ms: others[i], top1: await top1(gpu, nets[i]!, unseen) });
-const result = {
-  adapter: gpu.adapter.description,
+  uniform.push({ share, ms: others[i]!, top1: await top1(gpu, nets[i]!, unseen) });
+const result: TargetResult = {
+  environment: environment(gpu.adapter, nodeHost()),
+  model: graph.name,
   batch,
   targetMs,
   granularity,
   images: unseen.length,
-  dense: { ms: dense, top1: await top1(gpu, graph, unseen) },
+  dense: { ms: dense!, top1: await top1(gpu, graph, unseen) },
   solved: {
-    ms: own,
+    ms: own!,
     top1: await top1(gpu, solved.outcome.graph, unseen),
     predicted: solved.report.predicted,
     measured: solved.report.measured,
@@ -91,7 +121,6 @@ const result = {
     shares: solved.report.shares,
   },
   uniform,
-  atSameLatency: uniform.find((u) => u.ms!.median <= own!.median),
 };
 console.log(JSON.stringify(result, undefined, 2));
 gpu.dispose();
