@@ -8,7 +8,7 @@ import {
   type Variant,
   variants,
 } from "../kernels/columns/variants.ts";
-import { productsOf, tilingOf } from "../kernels/columns/winograd.ts";
+import { productsOf, type TileSide, tilingOf } from "../kernels/columns/winograd.ts";
 
 /** What the cost model and the choice of variants need to know of an adapter. */
 export interface AdapterKind {
@@ -32,11 +32,14 @@ interface Rates {
   readonly fma: number;
   readonly shuffle: number;
   readonly store: number;
+  /** What Winograd's transforms take over the loads and stores that they do, by the side of their tiles. */
+  readonly transform: Readonly<Record<TileSide, number>>;
 }
 
 /**
  * lavapipe, measured with one loop per kind of load (bench/NOTES.md): every load in a loop is a gather of 8 lanes, also where all
- * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache.
+ * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache. A transform is no loop:
+ * its code exceeds the instruction cache, that of F(4x4, 3x3) by far.
  */
 const software: Rates = {
   lanes: 8,
@@ -47,6 +50,7 @@ const software: Rates = {
   fma: 1.15,
   shuffle: 1,
   store: 16,
+  transform: { 2: 1.6, 4: 3 },
 };
 
 /**
@@ -62,6 +66,7 @@ const hardware: Rates = {
   fma: 0.25,
   shuffle: 1,
   store: 1,
+  transform: { 2: 1, 4: 1 },
 };
 
 /** Estimated cycles of a candidate: it ranks candidates, it does not predict time. */
@@ -73,7 +78,7 @@ export function estimate(
   kind: AdapterKind,
 ): number {
   const rates = kind.software ? software : hardware;
-  if (variant.winograd) return estimateWinograd(p, variant, cut, kind, rates);
+  if (variant.winograd) return estimateWinograd(p, variant, variant.winograd, cut, kind, rates);
   const { rows, columns, workgroup, loop } = variant;
   const [across, down] = groupsOf(p, variant, cut);
   const steps = Math.ceil(workgroup / rates.lanes);
@@ -147,19 +152,20 @@ function copyCost(p: ColumnsProblem, rates: Rates): number {
 function estimateWinograd(
   p: ColumnsProblem,
   variant: Variant,
+  side: TileSide,
   cut: ColumnCut,
   kind: AdapterKind,
   rates: Rates,
 ): number {
-  const tiling = tilingOf(p)!;
-  const inner = estimate(productsOf(p, tiling), { ...variant, winograd: false }, cut, 1, kind);
+  const tiling = tilingOf(p, side)!;
+  const inner = estimate(productsOf(p, tiling), { ...variant, winograd: 0 }, cut, 1, kind);
   const word = p.batch === 1;
   const tiles = word ? tiling.pitch : tiling.pitch / 4;
   const load = word ? rates.word : rates.quad;
   const store = rates.store * (word ? 1 : 4);
-  const input = tiling.channels * tiles * (16 * load + 16 * store);
-  const output = p.rowsPerGroup * tiles * (16 * load + 4 * store);
-  return inner + (input + output) / rates.lanes;
+  const input = tiling.channels * tiles * tiling.matrices * (load + store);
+  const output = p.rowsPerGroup * tiles * (tiling.matrices * load + tiling.side ** 2 * store);
+  return inner + ((input + output) / rates.lanes) * rates.transform[side];
 }
 
 export interface Ranked {

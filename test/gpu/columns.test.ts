@@ -111,6 +111,18 @@ gpuTest(
   },
 );
 
+gpuTest(columns, "Winograd's transforms round little enough over many channels", async (gpu) => {
+  const channels = 512;
+  const b = graphBuilder("many channels");
+  const x = b.input("x", [2, channels, 7, 7]);
+  const w = b.weight("w", values([8, channels, 3, 3], 1, Math.sqrt(2 / (9 * channels))));
+  b.output(b.node("Conv", [x, w], { pads: [1, 1, 1, 1] }, { name: "layer" }), [2, 8, 7, 7]);
+  const problem = { name: "many channels", graph: b.build(), inputs: { x: values([2, channels, 7, 7]) } };
+  const expected = runReference(problem.graph, problem.inputs);
+  for (const name of ["winograd-gather-block/r8v1w8", "winograd4-gather-block/r8v1w8"])
+    compareOutputs((await runBy(gpu, findVariant("dense", name)!, problem))!, expected, 2e-5);
+});
+
 columns("every variant is found by its name", () => {
   for (const variant of variants) assert.is(findVariant(variant.format, variant.name), variant);
 });

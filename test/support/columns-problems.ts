@@ -11,9 +11,11 @@ import { seeded } from "../../src/tensor/random.ts";
 import { sizeOf } from "../../src/tensor/shape.ts";
 
 const random = seeded(7);
-export const values = (shape: number[], density = 1): HostTensor =>
+export const values = (shape: number[], density = 1, scale = 1): HostTensor =>
   tensor(
-    Float32Array.from({ length: sizeOf(shape) }, () => (random.uniform() < density ? random.normal() : 0)),
+    Float32Array.from({ length: sizeOf(shape) }, () =>
+      random.uniform() < density ? scale * random.normal() : 0,
+    ),
     shape,
   );
 
@@ -85,6 +87,13 @@ export const problems: readonly Problem[] = [
   ),
   conv("3x3, batch 1, odd sizes, residual", [1, 5, 9, 7], [19, 5, 3, 3], { pads: one }, [1, 19, 9, 7]),
   conv("3x3, batch 3, odd sizes, no padding", [3, 6, 7, 11], [33, 6, 3, 3], {}),
+  conv(
+    "3x3, batch 4, tiles that stick out by two and three, residual",
+    [4, 4, 6, 5],
+    [9, 4, 3, 3],
+    { pads: one },
+    [4, 9, 6, 5],
+  ),
   conv("1x1, batch 1, plane of 49, residual", [1, 12, 7, 7], [17, 12, 1, 1], {}, [1, 17, 7, 7]),
   conv("1x1, batch 2", [2, 7, 4, 3], [8, 7, 1, 1], {}),
   conv("1-D", [2, 3, 33], [5, 3, 5], { pads: [2, 2], strides: [3] }),

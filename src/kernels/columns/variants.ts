@@ -1,5 +1,6 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
 import type { Load } from "./problem.ts";
+import type { TileSide } from "./winograd.ts";
 
 /**
  * How a weight lies in memory. `block8x1`: eight consecutive output channels share a column. `rows8x1`: eight output channels
@@ -70,8 +71,8 @@ export interface Variant {
   readonly workgroup: number;
   readonly spec: Readonly<Record<string, number>>;
   readonly constants: Readonly<Record<string, number>>;
-  /** Winograd's F(2x2, 3x3) around the loop. */
-  readonly winograd: boolean;
+  /** Side of the tiles of Winograd's minimal filtering around the loop; 0 where the product is direct. */
+  readonly winograd: 0 | TileSide;
 }
 
 /** Lanes that a subgroup must have for a loop; 0 where it needs no subgroups. */
@@ -117,7 +118,7 @@ function gather(
       loop === "uniform" || loop === "shuffle"
         ? { WG_SIZE: workgroup, SHARED_OFFSETS: format === "dense" ? 1 : 0, ...permuted }
         : { WG_SIZE: workgroup, ...permuted },
-    winograd: false,
+    winograd: 0,
   };
 }
 
@@ -135,7 +136,7 @@ function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number
     workgroup,
     spec: {},
     constants: { WG_SIZE: workgroup },
-    winograd: false,
+    winograd: 0,
   };
 }
 
@@ -153,11 +154,18 @@ const ell = (load: "quad" | "strips", slices: number, columns: number): Variant 
     workgroup: 8,
     spec: { RG: slices, V: columns },
     constants: {},
-    winograd: false,
+    winograd: 0,
   };
 };
 
-const winograd = (inner: Variant): Variant => ({ ...inner, name: `winograd-${inner.name}`, winograd: true });
+/** "winograd-…" is F(2x2, 3x3), "winograd4-…" F(4x4, 3x3). */
+const winograd =
+  (side: TileSide) =>
+  (inner: Variant): Variant => ({
+    ...inner,
+    name: `winograd${side === 2 ? "" : side}-${inner.name}`,
+    winograd: side,
+  });
 
 /** R x V tiles whose R V accumulators a thread can hold. */
 const tiles = (rows: readonly number[], columns: readonly number[], least: number, most: number) =>
@@ -198,7 +206,7 @@ export const variants: readonly Variant[] = [
   ...few.flatMap((w) =>
     tiles([8, 16, 32, 64], [4, 8], 64, 256).map(([r, v]) => gather("shuffle", "dense", "word", r, v, w)),
   ),
-  ...[...denseQuads, ...shuffledQuads].map(winograd),
+  ...([2, 4] as const).flatMap((side) => [...denseQuads, ...shuffledQuads].map(winograd(side))),
   ...(["csr", "csr-f16"] as const).flatMap((format) => [
     ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("csr", format, "quad", 1, v, w))),
     ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("csr", format, "word", 1, v, w))),
