@@ -9,7 +9,7 @@ import { type Spread, spread } from "../../src/plan/stats.ts";
 
 /** One weight in one format, or dense; the fastest of its kernels stands for it. */
 export interface Entrant {
-  /** "direct" (dense without Winograd), "winograd", or a format. */
+  /** "direct" (dense without Winograd, K split or not), "winograd", or a format. */
   readonly kind: "direct" | "winograd" | Exclude<Format, "dense">;
   readonly weight: WeightMatrix;
   /** Share of weights that are zero; 0 for a dense entrant. */

@@ -53,13 +53,13 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
   };
 }
 
-/** The cheapest of all, and the cheapest of each dense algorithm (direct, and Winograd by the side of its tiles). */
+/** The cheapest of all, and the cheapest of each dense algorithm: direct, with K split, and Winograd by the side of its tiles. */
 function likeliest(dense: readonly Ranked[]): Ranked[] {
-  const before = new Map<Ranked["variant"]["winograd"], number>();
-  return dense.filter((r, i) => {
-    const { winograd } = r.variant;
-    const rank = before.get(winograd) ?? 0;
-    before.set(winograd, rank + 1);
+  const before = new Map<string, number>();
+  return dense.filter(({ variant }, i) => {
+    const algorithm = `${variant.winograd} ${variant.parts > 1}`;
+    const rank = before.get(algorithm) ?? 0;
+    before.set(algorithm, rank + 1);
     return i < denseTries || rank < algorithmTries;
   });
 }

@@ -22,3 +22,12 @@ export interface Realised {
   /** Stored values over all values. */
   readonly density: number;
 }
+
+/** Launches that are bound to other things than the layer's own. */
+export const renamed = (launches: readonly Launch[], names: Readonly<Record<string, string>>): Launch[] =>
+  launches.map((launch) => ({
+    ...launch,
+    bindings: Object.fromEntries(
+      Object.entries(launch.bindings).map(([variable, name]) => [variable, names[name] ?? name]),
+    ),
+  }));

@@ -23,6 +23,7 @@ import {
   offsetsOf,
   stripsOf,
 } from "./problem.ts";
+import { partsOf, splitWeight, sumParts } from "./split.ts";
 import { blockRowsOf, type Format, isClustered, isCsr, isHalf, type Variant } from "./variants.ts";
 import { productsOf, tilingOf, transformWeight } from "./winograd.ts";
 import { aroundProducts } from "./winograd-launches.ts";
@@ -44,8 +45,13 @@ export type ColumnsWeight = WeightMatrix | VariableWeight;
 
 /** The cut of the problem's columns that a variant works on, or undefined where it does not apply. */
 export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefined {
-  const few = p.groups === 1 && p.out[0] * p.out[1] * p.out[2] * p.batch <= 16;
-  if (variant.loop === "vector" && !few) return undefined;
+  if (variant.parts > 1) {
+    const parts = partsOf(p, variant.parts);
+    return parts && cutFor(parts, { ...variant, parts: 1 });
+  }
+  const few = p.out[0] * p.out[1] * p.out[2] * p.batch <= 16;
+  // A sparse one knows no groups.
+  if (variant.loop === "vector" && !(few && (p.groups === 1 || variant.format === "dense"))) return undefined;
   if (variant.loop === "ell" && !interleaves(p)) return undefined;
   if (variant.winograd) {
     const tiling = tilingOf(p, variant.winograd);
@@ -61,7 +67,7 @@ export function groupsOf(
   cut: ColumnCut,
 ): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
-  if (variant.loop === "vector") return [Math.ceil(rows / variant.rows), cut.columns, 1];
+  if (variant.loop === "vector") return [Math.ceil(p.rowsPerGroup / variant.rows), cut.columns, p.groups];
   if (variant.loop === "ell")
     return [Math.ceil(cut.columns / variant.columns), p.groups * blocksPerGroup(p, variant.rows), 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
@@ -118,12 +124,12 @@ function countStored(p: ColumnsProblem, format: Format, w: WeightMatrix): number
 const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
 
 /**
- * Can the variant take this weight? A variable one must be dense, and its transform would have to run on the device; half
+ * Can the variant take this weight? A variable one must be dense, and its rearrangement would have to run on the device; half
  * precision must hold every value exactly, so that the choice of a format never changes a result.
  */
 export const takesWeight = (variant: Variant, w: ColumnsWeight): boolean =>
   isVariable(w)
-    ? variant.format === "dense" && !variant.winograd
+    ? variant.format === "dense" && !variant.winograd && variant.parts === 1
     : !isHalf(variant.format) || halfScale(w) !== undefined;
 
 /** Everything it takes to run a variant on a problem. */
@@ -133,6 +139,11 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
     const weight = transformWeight(w as WeightMatrix, variant.winograd);
     const products = realise(productsOf(p, tiling), { ...variant, winograd: 0 }, cut, weight);
     return aroundProducts(p, tiling, products);
+  }
+  if (variant.parts > 1) {
+    const parts = partsOf(p, variant.parts)!;
+    const weight = splitWeight(w as WeightMatrix, variant.parts);
+    return sumParts(p, parts, realise(parts, { ...variant, parts: 1 }, cut, weight));
   }
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
   const laid = variant.loop === "ell" ? interleave(p, cut) : cut.load === "strips" ? layStrips(p) : undefined;

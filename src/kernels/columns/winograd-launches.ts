@@ -1,4 +1,4 @@
-import type { Launch, Realised } from "./launch.ts";
+import { type Launch, type Realised, renamed } from "./launch.ts";
 import { type ColumnsProblem, columnsParams, cutColumns } from "./problem.ts";
 import { productsOf, type Tiling } from "./winograd.ts";
 
@@ -54,18 +54,12 @@ export function aroundProducts(p: ColumnsProblem, t: Tiling, inner: Realised): R
     },
     groups: [across, p.rowsPerGroup, 1],
   };
-  const rename: Readonly<Record<string, string>> = {
+  const launches = renamed(inner.launches, {
     x: "transformed",
     y: "products",
     bias: "no_bias",
     residual: "no_bias",
-  };
-  const launches = inner.launches.map((launch) => ({
-    ...launch,
-    bindings: Object.fromEntries(
-      Object.entries(launch.bindings).map(([variable, name]) => [variable, rename[name] ?? name]),
-    ),
-  }));
+  });
   return {
     arrays: { ...inner.arrays, no_bias: new Float32Array(products.groups * products.rowsPerGroup) },
     scratch: {
