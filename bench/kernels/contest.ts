@@ -1,7 +1,7 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import { storedDensity } from "../../src/kernels/columns/realise.ts";
-import type { Format } from "../../src/kernels/columns/variants.ts";
+import type { Format, Variant } from "../../src/kernels/columns/variants.ts";
 import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
 import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
 import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";
@@ -9,7 +9,7 @@ import { type Spread, spread } from "../../src/plan/stats.ts";
 
 /** One weight in one format, or dense; the fastest of its kernels stands for it. */
 export interface Entrant {
-  /** "direct" (dense without Winograd), "winograd", or a format. */
+  /** "direct" (dense without Winograd, K split or not), "winograd", or a format. */
   readonly kind: "direct" | "winograd" | Exclude<Format, "dense">;
   readonly weight: WeightMatrix;
   /** Share of weights that are zero; 0 for a dense entrant. */
@@ -37,8 +37,9 @@ export interface ContestOptions {
   readonly budgetMs: number;
 }
 
-/** Kernels tried per entrant before the race that counts. */
-const tries: Readonly<Record<string, number>> = { direct: 7, winograd: 3 };
+/** Kernels tried per entrant before the race that counts; of Winograd's, per size of tile. */
+const directTries = 7;
+const winogradTries = 3;
 const sparseTries = 4;
 
 /**
@@ -104,13 +105,15 @@ function candidates(place: ColumnsPlace, { kind: entrant, weight }: Entrant, kin
     return rank(problem, entrant, storedDensity(problem, entrant, weight), kind)
       .slice(0, sparseTries)
       .map(contender);
-  const dense = rank(problem, "dense", 1, kind).filter(
-    (r) => r.variant.winograd === (entrant === "winograd"),
-  );
-  const list = dense.slice(0, tries[entrant]).map(contender);
-  if (entrant === "winograd") return list;
+  const dense = rank(problem, "dense", 1, kind);
+  const likeliest = (side: Variant["winograd"], tries: number): Contender[] =>
+    dense
+      .filter((r) => r.variant.winograd === side)
+      .slice(0, tries)
+      .map(contender);
+  if (entrant === "winograd") return [...likeliest(2, winogradTries), ...likeliest(4, winogradTries)];
   const whole = (["csr", "block8x1", "block16x1"] as const).flatMap((format) =>
     rank(problem, format, storedDensity(problem, format, weight), kind).slice(0, 1),
   );
-  return [...list, ...whole.map(contender)];
+  return [...likeliest(0, directTries), ...whole.map(contender)];
 }

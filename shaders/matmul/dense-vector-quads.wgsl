@@ -1,4 +1,4 @@
-// matmul/dense-vector-quads: y = act(W x + bias + residual) for a few columns, W dense and stored transposed, [K, rows / 4] vec4s.
+// matmul/dense-vector-quads: y = act(W x + bias + residual) for a few columns, W dense and stored transposed, [groups, K, rows / 4] vec4s.
 // One thread per four rows and column: one load of x and one of its offset serve four rows of matmul/dense-vector.
 // Reads: 16 B of W, 4 B of x and its offset (uniform) per four multiply-adds. No barrier.
 // @include "lib/activation.wgsl"
@@ -9,26 +9,27 @@ override WG_SIZE: u32 = 32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> offsets: array<u32>; // K, in words
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>; // K x rows / 4, zeros past the last row
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>; // groups x K x rows / 4, zeros past the last row
 
 @compute @workgroup_size(WG_SIZE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let quad = group.x * WG_SIZE + lane.x;
   let quads = (params.rows_per_group + 3u) / 4u;
   if (quad >= quads) { return; }
-  let base = column_base(params, group.y);
+  let base = column_base(params, group.y) + group.z * params.x_group;
+  let first = group.z * params.k * quads + quad;
   var even = vec4<f32>();
   var odd = vec4<f32>();
   var i = 0u;
   for (; i + 2u <= params.k; i += 2u) {
-    even += weights[i * quads + quad] * x[base + offsets[i]];
-    odd += weights[(i + 1u) * quads + quad] * x[base + offsets[i + 1u]];
+    even += weights[first + i * quads] * x[base + offsets[i]];
+    odd += weights[first + (i + 1u) * quads] * x[base + offsets[i + 1u]];
   }
-  if (i < params.k) { even += weights[i * quads + quad] * x[base + offsets[i]]; }
+  if (i < params.k) { even += weights[first + i * quads] * x[base + offsets[i]]; }
   let sums = even + odd;
   let out = column_out(params, group.y);
   for (var r: u32 = 0u; r < 4u; r++) { // @unroll
     let m = quad * 4u + r;
-    if (m < params.rows_per_group) { finish(out, m, sums[r]); }
+    if (m < params.rows_per_group) { finish(out, group.z * params.rows_per_group + m, sums[r]); }
   }
 }

@@ -1,6 +1,7 @@
 // winograd/input-scalar: B^T d B of every tile, float columns. See lib/winograd-input.
 // @include "lib/activation.wgsl"
 // @include "lib/word.wgsl"
+// @include "lib/winograd.wgsl"
 // @include "lib/winograd-input.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

@@ -1,6 +1,7 @@
 // winograd/input: B^T d B of every tile, vec4 columns. See lib/winograd-input.
 // @include "lib/activation.wgsl"
 // @include "lib/quad.wgsl"
+// @include "lib/winograd.wgsl"
 // @include "lib/winograd-input.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

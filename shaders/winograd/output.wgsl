@@ -3,6 +3,7 @@
 // @include "lib/columns.wgsl"
 // @include "lib/quad.wgsl"
 // @include "lib/finish.wgsl"
+// @include "lib/winograd.wgsl"
 // @include "lib/winograd-output.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

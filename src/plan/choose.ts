@@ -1,10 +1,10 @@
 import { PlanError } from "../errors.ts";
 import { halfScale } from "../kernels/columns/half.ts";
+import type { Realised } from "../kernels/columns/launch.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import {
   type ColumnsWeight,
   cutFor,
-  type Realised,
   realise,
   storedDensity,
   takesWeight,

@@ -7,6 +7,8 @@ import { raceKey } from "./tuning-key.ts";
 
 /** Dense variants tried once per geometry, and variants tried per sparse format. */
 const denseTries = 6;
+/** Of each dense algorithm: the cost model tells kernels of one apart better than it tells algorithms apart. */
+const algorithmTries = 2;
 const sparseTries = 2;
 /** A sparse format that stores more than this cannot win; no measurement is spent on it. */
 const mostStored = 0.85;
@@ -31,7 +33,7 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
   const { problem, step } = place;
   const density = densityOf(step);
   const variable = step.weight.kind === "variable";
-  const dense = ranked(place, "dense", kind).slice(0, denseTries);
+  const dense = likeliest(ranked(place, "dense", kind));
   const densities = new Map<Format, number>();
   const sparse: Ranked[] = [];
   for (const format of formatsFor(place, density)) {
@@ -49,6 +51,17 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
     key: raceKey(problem, variable, sparse.length > 0 ? densities : undefined),
     cost: Math.min(...[...dense, ...sparse].map((r) => r.cost)),
   };
+}
+
+/** The cheapest of all, and the cheapest of each dense algorithm: direct, with K split, and Winograd by the side of its tiles. */
+function likeliest(dense: readonly Ranked[]): Ranked[] {
+  const before = new Map<string, number>();
+  return dense.filter(({ variant }, i) => {
+    const algorithm = `${variant.winograd} ${variant.parts > 1}`;
+    const rank = before.get(algorithm) ?? 0;
+    before.set(algorithm, rank + 1);
+    return i < denseTries || rank < algorithmTries;
+  });
 }
 
 /** What a layer is measured with: its own weights, or some where they may change. */

@@ -1,5 +1,6 @@
 import { type ColumnCut, type ColumnsProblem, interleavedOf, stripsOf } from "../kernels/columns/problem.ts";
 import { cutFor, groupsOf } from "../kernels/columns/realise.ts";
+import { partsOf } from "../kernels/columns/split.ts";
 import {
   type Format,
   isCsr,
@@ -8,7 +9,7 @@ import {
   type Variant,
   variants,
 } from "../kernels/columns/variants.ts";
-import { productsOf, tilingOf } from "../kernels/columns/winograd.ts";
+import { productsOf, type TileSide, tilingOf } from "../kernels/columns/winograd.ts";
 
 /** What the cost model and the choice of variants need to know of an adapter. */
 export interface AdapterKind {
@@ -24,6 +25,8 @@ export interface AdapterKind {
  */
 interface Rates {
   readonly lanes: number;
+  /** Threads that keep all its cores busy. */
+  readonly threads: number;
   readonly quad: number;
   readonly word: number;
   readonly uniformQuad: number;
@@ -32,14 +35,18 @@ interface Rates {
   readonly fma: number;
   readonly shuffle: number;
   readonly store: number;
+  /** What Winograd's transforms take over the loads and stores that they do, by the side of their tiles. */
+  readonly transform: Readonly<Record<TileSide, number>>;
 }
 
 /**
  * lavapipe, measured with one loop per kind of load (bench/NOTES.md): every load in a loop is a gather of 8 lanes, also where all
- * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache.
+ * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache. A transform is no loop:
+ * its code exceeds the instruction cache, that of F(4x4, 3x3) by far.
  */
 const software: Rates = {
   lanes: 8,
+  threads: 8,
   quad: 36,
   word: 15,
   uniformQuad: 36,
@@ -47,6 +54,7 @@ const software: Rates = {
   fma: 1.15,
   shuffle: 1,
   store: 16,
+  transform: { 2: 1.6, 4: 3 },
 };
 
 /**
@@ -55,6 +63,7 @@ const software: Rates = {
  */
 const hardware: Rates = {
   lanes: 32,
+  threads: 16384,
   quad: 4,
   word: 1,
   uniformQuad: 1,
@@ -62,7 +71,10 @@ const hardware: Rates = {
   fma: 0.25,
   shuffle: 1,
   store: 1,
+  transform: { 2: 1, 4: 1 },
 };
+
+const ratesOf = (kind: AdapterKind): Rates => (kind.software ? software : hardware);
 
 /** Estimated cycles of a candidate: it ranks candidates, it does not predict time. */
 export function estimate(
@@ -72,19 +84,21 @@ export function estimate(
   density: number,
   kind: AdapterKind,
 ): number {
-  const rates = kind.software ? software : hardware;
-  if (variant.winograd) return estimateWinograd(p, variant, cut, kind, rates);
+  const rates = ratesOf(kind);
+  if (variant.winograd) return estimateWinograd(p, variant, variant.winograd, cut, kind, rates);
+  if (variant.parts > 1) return estimateSplit(p, variant, cut, kind, rates);
   const { rows, columns, workgroup, loop } = variant;
-  const [across, down] = groupsOf(p, variant, cut);
-  const steps = Math.ceil(workgroup / rates.lanes);
+  const [across, down, deep] = groupsOf(p, variant, cut);
+  const workgroups = across * down * deep;
+  const steps = workgroups * Math.ceil(workgroup / rates.lanes) * idle(workgroups * workgroup, rates);
   if (loop === "vector") {
     if (isCsr(variant.format)) {
       const entry = rates.word + vectorEntry(variant.format, rates) + rates.fma;
-      return across * down * steps * p.k * density * entry;
+      return steps * p.k * density * entry;
     }
     const four = rows > workgroup;
     const weights = four ? rates.quad + 4 * rates.fma : rates.word + rates.fma;
-    return across * down * steps * p.k * (2 * rates.uniformWord + weights);
+    return steps * p.k * (2 * rates.uniformWord + weights);
   }
   if (loop === "ell") return estimateEll(p, variant, cut, density, rates);
   const word = cut.load === "word";
@@ -97,8 +111,11 @@ export function estimate(
   const pressure = rows * columns * floats > (kind.software ? 256 : 128) ? 1.3 : 1;
   const narrow = kind.software ? 1 : Math.max(1, 64 / workgroup);
   const start = kind.software ? 400 : 0;
-  return across * down * steps * (start + finish + p.k * density * entry * pressure) * narrow + copy;
+  return steps * (start + finish + p.k * density * entry * pressure) * narrow + copy;
 }
+
+/** How much longer than on a busy adapter so many threads take. */
+const idle = (threads: number, rates: Rates): number => Math.max(1, rates.threads / Math.max(1, threads));
 
 /** Offsets, weights and their passing on, per entry. */
 function entryCost({ format, loop, rows }: Variant, rates: Rates): number {
@@ -128,6 +145,7 @@ function estimateEll(
 ): number {
   const { channels, chunks, words } = interleavedOf(p, cut.load);
   const [across, down] = groupsOf(p, variant, cut);
+  const workgroups = across * down * idle(across * down * variant.workgroup, rates);
   const slices = variant.rows / 8;
   const { columns } = variant;
   const innerLoop = 40;
@@ -136,7 +154,7 @@ function estimateEll(
   const taps = p.k / channels;
   const copy = p.groups * chunks * words * (rates.quad + 4 * rates.store);
   const finish = variant.rows * columns * 4 * (rates.store / 8);
-  return across * down * (chunks * taps * chunk + p.k * density * slices * step + finish) + copy;
+  return workgroups * (chunks * taps * chunk + p.k * density * slices * step + finish) + copy;
 }
 
 function copyCost(p: ColumnsProblem, rates: Rates): number {
@@ -147,19 +165,36 @@ function copyCost(p: ColumnsProblem, rates: Rates): number {
 function estimateWinograd(
   p: ColumnsProblem,
   variant: Variant,
+  side: TileSide,
   cut: ColumnCut,
   kind: AdapterKind,
   rates: Rates,
 ): number {
-  const tiling = tilingOf(p)!;
-  const inner = estimate(productsOf(p, tiling), { ...variant, winograd: false }, cut, 1, kind);
+  const tiling = tilingOf(p, side)!;
+  const inner = estimate(productsOf(p, tiling), { ...variant, winograd: 0 }, cut, 1, kind);
   const word = p.batch === 1;
   const tiles = word ? tiling.pitch : tiling.pitch / 4;
   const load = word ? rates.word : rates.quad;
   const store = rates.store * (word ? 1 : 4);
-  const input = tiling.channels * tiles * (16 * load + 16 * store);
-  const output = p.rowsPerGroup * tiles * (16 * load + 4 * store);
-  return inner + (input + output) / rates.lanes;
+  const input = tiling.channels * tiles * tiling.matrices * (load + store);
+  const output = p.rowsPerGroup * tiles * (tiling.matrices * load + tiling.side ** 2 * store);
+  return inner + ((input + output) / rates.lanes) * rates.transform[side];
+}
+
+/** The parts, and their sums, which read one part after the other. */
+function estimateSplit(
+  p: ColumnsProblem,
+  variant: Variant,
+  cut: ColumnCut,
+  kind: AdapterKind,
+  rates: Rates,
+): number {
+  const parts = partsOf(p, variant.parts)!;
+  const inner = estimate(parts, { ...variant, parts: 1 }, cut, 1, kind);
+  const outputs = p.rowsPerGroup * cut.columns;
+  const [load, store] = cut.load === "quad" ? [rates.quad, 4 * rates.store] : [rates.word, rates.store];
+  const steps = Math.ceil(outputs / rates.lanes);
+  return inner + steps * (variant.parts * load + store) * idle(outputs, rates);
 }
 
 export interface Ranked {
@@ -173,13 +208,23 @@ export interface Ranked {
 export const runsOn = (variant: Variant, kind: AdapterKind): boolean =>
   variant.workgroup <= kind.maxInvocations && subgroupOf(variant.loop) <= kind.subgroup;
 
-/** All variants of a format that apply to a problem, cheapest first by the cost model; `density` is what the format stores. */
+/**
+ * All variants of a format that apply to a problem, cheapest first by the cost model; `density` is what the format stores. Those
+ * that split K are among them only where the cheapest direct one leaves part of the adapter idle: more workgroups are all they bring.
+ */
 export function rank(p: ColumnsProblem, format: Format, density: number, kind: AdapterKind): Ranked[] {
-  return variants
+  const list = variants
     .filter((v) => v.format === format && runsOn(v, kind))
     .flatMap((variant) => {
       const cut = cutFor(p, variant);
       return cut ? [{ variant, cut, density, cost: estimate(p, variant, cut, density, kind) }] : [];
     })
     .sort((a, b) => a.cost - b.cost);
+  const direct = list.find(({ variant }) => variant.parts === 1 && !variant.winograd);
+  return direct && leavesIdle(p, direct, kind) ? list : list.filter(({ variant }) => variant.parts === 1);
+}
+
+function leavesIdle(p: ColumnsProblem, { variant, cut }: Ranked, kind: AdapterKind): boolean {
+  const [across, down, deep] = groupsOf(p, variant, cut);
+  return idle(across * down * deep * variant.workgroup, ratesOf(kind)) > 1;
 }

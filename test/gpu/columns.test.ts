@@ -11,7 +11,15 @@ import {
 import { compile } from "../../src/run/compile.ts";
 import { runReference } from "../../src/run/reference.ts";
 import { compareOutputs } from "../../src/run/verify.ts";
-import { type Attributes, planOf, problems, runBy, values } from "../support/columns-problems.ts";
+import {
+  type Attributes,
+  longProblems,
+  type Problem,
+  planOf,
+  problems,
+  runBy,
+  values,
+} from "../support/columns-problems.ts";
 import { gpuTest } from "../support/gpu.ts";
 
 const columns = suite("columns kernels");
@@ -23,7 +31,7 @@ const columns = suite("columns kernels");
 function variantsFor(problem: number): Variant[] {
   const kinds = new Map<string, Variant[]>();
   for (const v of variants.filter((v) => v.workgroup === 8)) {
-    const kind = `${v.kernel} ${v.format} ${v.rows} ${v.winograd}`;
+    const kind = `${v.kernel} ${v.format} ${v.rows} ${v.winograd} ${v.parts}`;
     kinds.set(kind, [...(kinds.get(kind) ?? []), v]);
   }
   return [...kinds.values()].map((list) => list[problem % list.length]!);
@@ -102,7 +110,7 @@ gpuTest(
     const { graph, inputs } = problems.find(({ name }) => name === "vector")!;
     const expected = runReference(graph, inputs);
     for (const variant of variants.filter(
-      (v) => v.loop === "vector" && v.format === "dense" && v.workgroup === 8,
+      (v) => v.loop === "vector" && v.format === "dense" && v.workgroup === 8 && v.parts === 1,
     )) {
       const session = await compile(gpu, graph, { plan: planOf(variant, graph), variables: ["w"] });
       compareOutputs(await session.run(inputs), expected, 2e-5);
@@ -110,6 +118,46 @@ gpuTest(
     }
   },
 );
+
+for (const problem of longProblems) {
+  gpuTest(columns, `split, ${problem.name}: right, and to the bit the same in every run`, async (gpu) => {
+    const expected = runReference(problem.graph, problem.inputs);
+    const met = new Set<number>();
+    for (const variant of variants.filter((v) => v.parts > 1 && v.workgroup === 8)) {
+      const actual = await runBy(gpu, variant, problem);
+      if (!actual) continue;
+      compareOutputs(actual, expected, 2e-5);
+      assert.equal(await runBy(gpu, variant, problem), actual, variant.name);
+      met.add(variant.parts);
+    }
+    assert.equal([...met], [4, 16]);
+  });
+}
+
+gpuTest(columns, "K is not split where there are outputs enough, or too few entries", async (gpu) => {
+  const variant = findVariant("dense", "split4-gather-block-scalar/r8v4w8")!;
+  const product = (n: number, k: number, m: number): Problem => {
+    const b = graphBuilder("product");
+    const y = b.node("Gemm", [b.input("x", [n, k]), b.weight("w", values([k, m]))], {}, { name: "layer" });
+    b.output(y, [n, m]);
+    return { name: "product", graph: b.build(), inputs: { x: values([n, k]) } };
+  };
+  assert.ok(await runBy(gpu, variant, product(1, 256, 8)));
+  assert.not(await runBy(gpu, variant, product(1, 252, 8)));
+  assert.not(await runBy(gpu, variant, product(256, 256, 257)));
+});
+
+gpuTest(columns, "Winograd's transforms round little enough over many channels", async (gpu) => {
+  const channels = 512;
+  const b = graphBuilder("many channels");
+  const x = b.input("x", [2, channels, 7, 7]);
+  const w = b.weight("w", values([8, channels, 3, 3], 1, Math.sqrt(2 / (9 * channels))));
+  b.output(b.node("Conv", [x, w], { pads: [1, 1, 1, 1] }, { name: "layer" }), [2, 8, 7, 7]);
+  const problem = { name: "many channels", graph: b.build(), inputs: { x: values([2, channels, 7, 7]) } };
+  const expected = runReference(problem.graph, problem.inputs);
+  for (const name of ["winograd-gather-block/r8v1w8", "winograd4-gather-block/r8v1w8"])
+    compareOutputs((await runBy(gpu, findVariant("dense", name)!, problem))!, expected, 2e-5);
+});
 
 columns("every variant is found by its name", () => {
   for (const variant of variants) assert.is(findVariant(variant.format, variant.name), variant);

@@ -11,15 +11,17 @@ import { seeded } from "../../src/tensor/random.ts";
 import { sizeOf } from "../../src/tensor/shape.ts";
 
 const random = seeded(7);
-export const values = (shape: number[], density = 1): HostTensor =>
+export const values = (shape: number[], density = 1, scale = 1): HostTensor =>
   tensor(
-    Float32Array.from({ length: sizeOf(shape) }, () => (random.uniform() < density ? random.normal() : 0)),
+    Float32Array.from({ length: sizeOf(shape) }, () =>
+      random.uniform() < density ? scale * random.normal() : 0,
+    ),
     shape,
   );
 
-/** Weights that half precision holds, so that every format takes them. */
-const weights = (shape: number[]): HostTensor => {
-  const { data } = values(shape, 0.4);
+/** Weights that half precision holds, so that every format takes them; smaller where a row has many, so that sums are not large. */
+const weights = (shape: number[], k: number): HostTensor => {
+  const { data } = values(shape, 0.4, Math.min(1, 64 / k));
   return tensor(roundedToHalf(data as Float32Array), shape);
 };
 
@@ -38,7 +40,7 @@ export type Attributes = Record<string, number | readonly number[]>;
 function conv(name: string, x: number[], w: number[], attributes: Attributes, y?: number[]): Problem {
   const b = graphBuilder(name);
   const input = b.input("x", x);
-  const weight = b.weight("w", weights(w));
+  const weight = b.weight("w", weights(w, sizeOf(w.slice(1))));
   let out = b.node("Conv", [input, weight, b.weight("b", values([w[0]!]))], attributes, { name: "layer" });
   if (y) out = b.node("Relu", [b.node("Add", [b.input("r", y), out])]);
   b.output(
@@ -50,7 +52,7 @@ function conv(name: string, x: number[], w: number[], attributes: Attributes, y?
 
 function gemm(name: string, n: number, k: number, m: number): Problem {
   const b = graphBuilder(name);
-  const operands = [b.input("x", [n, k]), b.weight("w", weights([m, k])), b.weight("b", values([m]))];
+  const operands = [b.input("x", [n, k]), b.weight("w", weights([m, k], k)), b.weight("b", values([m]))];
   const y = b.node("Gemm", operands, { transB: 1, alpha: 0.5, beta: 2 }, { name: "layer" });
   b.output(y, [n, m]);
   return { name, graph: b.build(), inputs: { x: values([n, k]) } };
@@ -58,7 +60,7 @@ function gemm(name: string, n: number, k: number, m: number): Problem {
 
 function matmul(name: string, x: number[], m: number): Problem {
   const b = graphBuilder(name);
-  const operands = [b.input("x", x), b.weight("w", weights([x.at(-1)!, m]))];
+  const operands = [b.input("x", x), b.weight("w", weights([x.at(-1)!, m], x.at(-1)!))];
   const y = b.node("MatMul", operands, {}, { name: "layer" });
   b.output(
     b.node("Add", [y, b.weight("b", values([m]))]),
@@ -68,6 +70,22 @@ function matmul(name: string, x: number[], m: number): Problem {
 }
 
 const one = [1, 1, 1, 1];
+
+/** With a K that is worth splitting. */
+export const longProblems: readonly Problem[] = [
+  conv("K of 1152, batch 1, residual", [1, 128, 5, 7], [13, 128, 3, 3], { pads: one }, [1, 13, 5, 7]),
+  conv(
+    "K of 1152, batch 3, stride 2, residual",
+    [3, 128, 5, 4],
+    [21, 128, 3, 3],
+    { pads: one, strides: [2, 2] },
+    [3, 21, 3, 2],
+  ),
+  conv("K of 1024, 1x1, batch 1", [1, 1024, 3, 3], [9, 1024, 1, 1], {}),
+  gemm("K of 1024, one row", 1, 1024, 37),
+  gemm("K of 1024, six rows", 6, 1024, 10),
+  matmul("K of 1024, rank 3", [2, 3, 1024], 9),
+];
 
 export const problems: readonly Problem[] = [
   conv("3x3, batch 8, residual", [8, 5, 7, 6], [11, 5, 3, 3], { pads: one }, [8, 11, 7, 6]),
@@ -85,7 +103,15 @@ export const problems: readonly Problem[] = [
   ),
   conv("3x3, batch 1, odd sizes, residual", [1, 5, 9, 7], [19, 5, 3, 3], { pads: one }, [1, 19, 9, 7]),
   conv("3x3, batch 3, odd sizes, no padding", [3, 6, 7, 11], [33, 6, 3, 3], {}),
+  conv(
+    "3x3, batch 4, tiles that stick out by two and three, residual",
+    [4, 4, 6, 5],
+    [9, 4, 3, 3],
+    { pads: one },
+    [4, 9, 6, 5],
+  ),
   conv("1x1, batch 1, plane of 49, residual", [1, 12, 7, 7], [17, 12, 1, 1], {}, [1, 17, 7, 7]),
+  conv("two groups, one pixel, batch 2, residual", [2, 12, 1, 1], [10, 6, 1, 1], { group: 2 }, [2, 10, 1, 1]),
   conv("1x1, batch 2", [2, 7, 4, 3], [8, 7, 1, 1], {}),
   conv("1-D", [2, 3, 33], [5, 3, 5], { pads: [2, 2], strides: [3] }),
   conv("3-D", [2, 2, 4, 5, 6], [4, 2, 3, 3, 3], { pads: [1, 1, 1, 1, 1, 1] }),

@@ -177,12 +177,14 @@ export function packCsrSteps(w: WeightMatrix, taps: Uint32Array, per: 1 | 2, sca
   return packed({ row_ptr: rowPtr, steps: pairs, weights: Float32Array.from(values), rows }, density);
 }
 
-/** W transposed, [k, rows], for the dense vector kernels: rows rounded up to a multiple of `per`, with zeros. */
+/** W transposed, [groups, k, rows per group], for the dense vector kernels: rows rounded up to a multiple of `per`, with zeros. */
 export function packTransposed(p: ColumnsProblem, w: WeightMatrix, per: number): Packed {
-  const rows = Math.ceil(w.rows / per) * per;
-  const weights = new Float32Array(rows * w.k);
+  const rows = Math.ceil(p.rowsPerGroup / per) * per;
+  const weights = new Float32Array(p.groups * w.k * rows);
   for (let m = 0; m < w.rows; m++) {
-    for (let k = 0; k < w.k; k++) weights[k * rows + m] = w.values[m * w.k + k]!;
+    const group = Math.floor(m / p.rowsPerGroup);
+    const at = group * w.k * rows + (m - group * p.rowsPerGroup);
+    for (let k = 0; k < w.k; k++) weights[at + k * rows] = w.values[m * w.k + k]!;
   }
   return packed({ offsets: p.taps, weights }, 1);
 }

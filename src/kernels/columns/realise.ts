@@ -1,7 +1,7 @@
-import type { KernelName } from "../../shader/sources.gen.ts";
 import { rowClusters } from "./cluster.ts";
 import { ellDensity, interleaves, packEll } from "./ell.ts";
 import { halfScale } from "./half.ts";
+import type { Launch, Realised } from "./launch.ts";
 import {
   blockDensity,
   blocksPerGroup,
@@ -23,8 +23,10 @@ import {
   offsetsOf,
   stripsOf,
 } from "./problem.ts";
+import { partsOf, splitWeight, sumParts } from "./split.ts";
 import { blockRowsOf, type Format, isClustered, isCsr, isHalf, type Variant } from "./variants.ts";
-import { productsOf, type Tiling, tilingOf, transformWeight } from "./winograd.ts";
+import { productsOf, tilingOf, transformWeight } from "./winograd.ts";
+import { aroundProducts } from "./winograd-launches.ts";
 
 /** Where entry k of a row of a weight matrix lies in its tensor: group · groupStride + row in group · rowStride + entries[k], in words. */
 export interface WeightPlace {
@@ -41,36 +43,18 @@ export interface VariableWeight {
 
 export type ColumnsWeight = WeightMatrix | VariableWeight;
 
-/** One dispatch of a realised variant. */
-export interface Launch {
-  readonly kernel: KernelName;
-  readonly spec: Readonly<Record<string, number>>;
-  readonly constants: Readonly<Record<string, number>>;
-  /** By WGSL variable: "x", "y", "bias", "residual" or "weight" of the layer, or an array or scratch memory of `Realised`. */
-  readonly bindings: Readonly<Record<string, string>>;
-  readonly params: Readonly<Record<string, number>>;
-  readonly groups: readonly [number, number, number] | number;
-}
-
-/** A variant on one problem: what to upload, what memory it needs meanwhile, and its dispatches in order. */
-export interface Realised {
-  readonly arrays: Readonly<Record<string, Float32Array | Uint32Array>>;
-  /** In words. */
-  readonly scratch: Readonly<Record<string, number>>;
-  readonly launches: readonly Launch[];
-  /** Of the weights in this format, indices and padding included. */
-  readonly bytes: number;
-  /** Stored values over all values. */
-  readonly density: number;
-}
-
 /** The cut of the problem's columns that a variant works on, or undefined where it does not apply. */
 export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefined {
-  const few = p.groups === 1 && p.out[0] * p.out[1] * p.out[2] * p.batch <= 16;
-  if (variant.loop === "vector" && !few) return undefined;
+  if (variant.parts > 1) {
+    const parts = partsOf(p, variant.parts);
+    return parts && cutFor(parts, { ...variant, parts: 1 });
+  }
+  const few = p.out[0] * p.out[1] * p.out[2] * p.batch <= 16;
+  // A sparse one knows no groups.
+  if (variant.loop === "vector" && !(few && (p.groups === 1 || variant.format === "dense"))) return undefined;
   if (variant.loop === "ell" && !interleaves(p)) return undefined;
   if (variant.winograd) {
-    const tiling = tilingOf(p);
+    const tiling = tilingOf(p, variant.winograd);
     return tiling && cutColumns(productsOf(p, tiling)).find((cut) => cut.load === variant.load);
   }
   return cutColumns(p).find((cut) => cut.load === variant.load);
@@ -83,7 +67,7 @@ export function groupsOf(
   cut: ColumnCut,
 ): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
-  if (variant.loop === "vector") return [Math.ceil(rows / variant.rows), cut.columns, 1];
+  if (variant.loop === "vector") return [Math.ceil(p.rowsPerGroup / variant.rows), cut.columns, p.groups];
   if (variant.loop === "ell")
     return [Math.ceil(cut.columns / variant.columns), p.groups * blocksPerGroup(p, variant.rows), 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
@@ -140,17 +124,27 @@ function countStored(p: ColumnsProblem, format: Format, w: WeightMatrix): number
 const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
 
 /**
- * Can the variant take this weight? A variable one must be dense, and its transform would have to run on the device; half
+ * Can the variant take this weight? A variable one must be dense, and its rearrangement would have to run on the device; half
  * precision must hold every value exactly, so that the choice of a format never changes a result.
  */
 export const takesWeight = (variant: Variant, w: ColumnsWeight): boolean =>
   isVariable(w)
-    ? variant.format === "dense" && !variant.winograd
+    ? variant.format === "dense" && !variant.winograd && variant.parts === 1
     : !isHalf(variant.format) || halfScale(w) !== undefined;
 
 /** Everything it takes to run a variant on a problem. */
 export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: ColumnsWeight): Realised {
-  if (variant.winograd) return realiseWinograd(p, tilingOf(p)!, variant, cut, w as WeightMatrix);
+  if (variant.winograd) {
+    const tiling = tilingOf(p, variant.winograd)!;
+    const weight = transformWeight(w as WeightMatrix, variant.winograd);
+    const products = realise(productsOf(p, tiling), { ...variant, winograd: 0 }, cut, weight);
+    return aroundProducts(p, tiling, products);
+  }
+  if (variant.parts > 1) {
+    const parts = partsOf(p, variant.parts)!;
+    const weight = splitWeight(w as WeightMatrix, variant.parts);
+    return sumParts(p, parts, realise(parts, { ...variant, parts: 1 }, cut, weight));
+  }
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
   const laid = variant.loop === "ell" ? interleave(p, cut) : cut.load === "strips" ? layStrips(p) : undefined;
   const main: Launch = {
@@ -292,85 +286,5 @@ function interleave(p: ColumnsProblem, cut: ColumnCut): Pick<Realised, "scratch"
         groups: Math.ceil(elements / copySize),
       },
     ],
-  };
-}
-
-/** Threads of a workgroup of the transforms. */
-const transformSize = 32;
-
-function realiseWinograd(
-  p: ColumnsProblem,
-  t: Tiling,
-  variant: Variant,
-  cut: ColumnCut,
-  w: WeightMatrix,
-): Realised {
-  const products = productsOf(p, t);
-  const inner = realise(products, { ...variant, winograd: false }, cut, transformWeight(w));
-  // Of the convolution itself: four images per load, or single floats of a single image.
-  const outer = cutColumns(p).find((c) => (c.load === "quad" && p.batch > 1) || c.load === "word")!;
-  const u = outer.load === "quad" ? 4 : 1;
-  const suffix = u === 4 ? ("" as const) : ("-scalar" as const);
-  const tiles = t.rows * t.columns * outer.inner;
-  const pitch = t.pitch / u;
-  const across = Math.ceil(tiles / transformSize);
-  const input: Launch = {
-    kernel: `winograd/input${suffix}`,
-    spec: {},
-    constants: { WG_SIZE: transformSize },
-    bindings: { x: "x", v: "transformed" },
-    params: {
-      channels: t.channels,
-      tiles,
-      pitch,
-      inner: outer.inner,
-      tiles_w: t.columns,
-      x_base: p.xBase / u,
-      x_channel: p.xChannel / u,
-      x_h: p.xSteps[1] / u,
-      x_w: p.xSteps[2] / u,
-      matrix: t.channels * pitch,
-    },
-    groups: [across, t.channels, 1],
-  };
-  const output: Launch = {
-    kernel: `winograd/output${suffix}`,
-    spec: {},
-    constants: {
-      WG_SIZE: transformSize,
-      ACT: p.activation.code,
-      HAS_RESIDUAL: p.residual ? 1 : 0,
-    },
-    bindings: { products: "products", bias: "bias", residual: p.residual ? "residual" : "bias", y: "y" },
-    params: {
-      ...columnsParams(p, outer, 1),
-      columns: tiles,
-      x_d: pitch,
-      x_group: p.rowsPerGroup * pitch,
-    },
-    groups: [across, p.rowsPerGroup, 1],
-  };
-  const rename: Readonly<Record<string, string>> = {
-    x: "transformed",
-    y: "products",
-    bias: "no_bias",
-    residual: "no_bias",
-  };
-  const launches = inner.launches.map((launch) => ({
-    ...launch,
-    bindings: Object.fromEntries(
-      Object.entries(launch.bindings).map(([variable, name]) => [variable, rename[name] ?? name]),
-    ),
-  }));
-  return {
-    arrays: { ...inner.arrays, no_bias: new Float32Array(products.groups * products.rowsPerGroup) },
-    scratch: {
-      ...inner.scratch,
-      transformed: products.groups * t.channels * t.pitch,
-      products: products.groups * p.rowsPerGroup * t.pitch,
-    },
-    launches: [input, ...launches, output],
-    bytes: inner.bytes,
-    density: 1,
   };
 }

@@ -1,5 +1,6 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
 import type { Load } from "./problem.ts";
+import type { TileSide } from "./winograd.ts";
 
 /**
  * How a weight lies in memory. `block8x1`: eight consecutive output channels share a column. `rows8x1`: eight output channels
@@ -70,8 +71,10 @@ export interface Variant {
   readonly workgroup: number;
   readonly spec: Readonly<Record<string, number>>;
   readonly constants: Readonly<Record<string, number>>;
-  /** Winograd's F(2x2, 3x3) around the loop. */
-  readonly winograd: boolean;
+  /** Side of the tiles of Winograd's minimal filtering around the loop; 0 where the product is direct. */
+  readonly winograd: 0 | TileSide;
+  /** Parts into which K is divided, each with workgroups of its own, summed by a second kernel; 1 where it is not. */
+  readonly parts: number;
 }
 
 /** Lanes that a subgroup must have for a loop; 0 where it needs no subgroups. */
@@ -117,7 +120,8 @@ function gather(
       loop === "uniform" || loop === "shuffle"
         ? { WG_SIZE: workgroup, SHARED_OFFSETS: format === "dense" ? 1 : 0, ...permuted }
         : { WG_SIZE: workgroup, ...permuted },
-    winograd: false,
+    winograd: 0,
+    parts: 1,
   };
 }
 
@@ -135,7 +139,8 @@ function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number
     workgroup,
     spec: {},
     constants: { WG_SIZE: workgroup },
-    winograd: false,
+    winograd: 0,
+    parts: 1,
   };
 }
 
@@ -153,11 +158,24 @@ const ell = (load: "quad" | "strips", slices: number, columns: number): Variant 
     workgroup: 8,
     spec: { RG: slices, V: columns },
     constants: {},
-    winograd: false,
+    winograd: 0,
+    parts: 1,
   };
 };
 
-const winograd = (inner: Variant): Variant => ({ ...inner, name: `winograd-${inner.name}`, winograd: true });
+/** "winograd-…" is F(2x2, 3x3), "winograd4-…" F(4x4, 3x3). */
+const winograd =
+  (side: TileSide) =>
+  (inner: Variant): Variant => ({
+    ...inner,
+    name: `winograd${side === 2 ? "" : side}-${inner.name}`,
+    winograd: side,
+  });
+
+/** "split4-…": four parts. */
+const split =
+  (parts: number) =>
+  (inner: Variant): Variant => ({ ...inner, name: `split${parts}-${inner.name}`, parts });
 
 /** R x V tiles whose R V accumulators a thread can hold. */
 const tiles = (rows: readonly number[], columns: readonly number[], least: number, most: number) =>
@@ -183,22 +201,33 @@ const shuffledQuads = few.flatMap((w) =>
   tiles([8, 16, 32, 64], [1, 2, 4], 32, 64).map(([r, v]) => gather("shuffle", "dense", "quad", r, v, w)),
 );
 
+const denseWords = sizes.flatMap((w) =>
+  [
+    [8, 4],
+    [16, 2],
+    [16, 4],
+    [8, 8],
+  ].map(([r, v]) => gather("uniform", "dense", "word", r!, v!, w)),
+);
+const shuffledWords = few.flatMap((w) =>
+  tiles([8, 16, 32, 64], [4, 8], 64, 256).map(([r, v]) => gather("shuffle", "dense", "word", r, v, w)),
+);
+const denseVectors = sizes.flatMap((w) => [vector("dense", w), vector("dense", w, true)]);
+
+/** Where K is split there are few columns: tiles of few, and every other size of workgroup. */
+const splitTiles = [...denseQuads, ...shuffledQuads, ...denseWords, ...shuffledWords, ...denseVectors].filter(
+  ({ columns, load, workgroup }) =>
+    columns <= (load === "quad" ? 2 : 4) && (workgroup === 8 || workgroup === 32 || workgroup === 128),
+);
+
 /** Every variant. */
 export const variants: readonly Variant[] = [
   ...denseQuads,
   ...shuffledQuads,
-  ...sizes.flatMap((w) =>
-    [
-      [8, 4],
-      [16, 2],
-      [16, 4],
-      [8, 8],
-    ].map(([r, v]) => gather("uniform", "dense", "word", r!, v!, w)),
-  ),
-  ...few.flatMap((w) =>
-    tiles([8, 16, 32, 64], [4, 8], 64, 256).map(([r, v]) => gather("shuffle", "dense", "word", r, v, w)),
-  ),
-  ...[...denseQuads, ...shuffledQuads].map(winograd),
+  ...denseWords,
+  ...shuffledWords,
+  ...([2, 4] as const).flatMap((side) => [...denseQuads, ...shuffledQuads].map(winograd(side))),
+  ...[4, 16].flatMap((parts) => splitTiles.map(split(parts))),
   ...(["csr", "csr-f16"] as const).flatMap((format) => [
     ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("csr", format, "quad", 1, v, w))),
     ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("csr", format, "word", 1, v, w))),
@@ -223,11 +252,8 @@ export const variants: readonly Variant[] = [
   ...(["quad", "strips"] as const).flatMap((load) =>
     [1, 2, 4, 8].flatMap((slices) => [4, 8].map((v) => ell(load, slices, v))),
   ),
-  ...sizes.flatMap((w) => [
-    vector("dense", w),
-    vector("dense", w, true),
-    ...csrFormats.map((format) => vector(format, w)),
-  ]),
+  ...denseVectors,
+  ...sizes.flatMap((w) => csrFormats.map((format) => vector(format, w))),
 ];
 
 const byName = new Map(variants.map((v) => [`${v.format} ${v.name}`, v]));
