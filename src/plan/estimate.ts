@@ -4,6 +4,7 @@ import {
   type Format,
   isCsr,
   isHalf,
+  isNm,
   subgroupOf,
   type Variant,
   variants,
@@ -77,6 +78,12 @@ export function estimate(
   const { rows, columns, workgroup, loop } = variant;
   const [across, down] = groupsOf(p, variant, cut);
   const steps = Math.ceil(workgroup / rates.lanes);
+  if (loop === "vector" && isNm(variant.format)) {
+    const perThread = rows / workgroup;
+    const weights = perThread === 1 ? rates.word : (perThread / 4) * rates.quad;
+    const entry = rates.word + weights + positionCost + perThread * rates.fma;
+    return across * down * steps * p.k * density * entry;
+  }
   if (loop === "vector") {
     if (isCsr(variant.format)) {
       const entry = rates.word + vectorEntry(variant.format, rates) + rates.fma;
@@ -87,6 +94,7 @@ export function estimate(
     return across * down * steps * p.k * (2 * rates.uniformWord + weights);
   }
   if (loop === "ell") return estimateEll(p, variant, cut, density, rates);
+  if (loop === "slices") return estimateSlices(p, variant, cut, density, kind);
   const word = cut.load === "word";
   const floats = word ? 1 : 4;
   const entry =
@@ -99,6 +107,9 @@ export function estimate(
   const start = kind.software ? 400 : 0;
   return across * down * steps * (start + finish + p.k * density * entry * pressure) * narrow + copy;
 }
+
+/** Unpacking a position and working out the offset. */
+const positionCost = 2;
 
 /** Offsets, weights and their passing on, per entry. */
 function entryCost({ format, loop, rows }: Variant, rates: Rates): number {
@@ -137,6 +148,36 @@ function estimateEll(
   const copy = p.groups * chunks * words * (rates.quad + 4 * rates.store);
   const finish = variant.rows * columns * 4 * (rates.store / 8);
   return across * down * (chunks * taps * chunk + p.k * density * slices * step + finish) + copy;
+}
+
+/**
+ * Per chunk of 8 columns the loads of x, each lane in a plane of its own, and as many steps for each slice as rows keep weights.
+ * The cost of a load and of code that is too long were fitted to times on lavapipe.
+ */
+function estimateSlices(
+  p: ColumnsProblem,
+  variant: Variant,
+  cut: ColumnCut,
+  density: number,
+  kind: AdapterKind,
+): number {
+  const rates = kind.software ? software : hardware;
+  const [across, down] = groupsOf(p, variant, cut);
+  const { rows, columns } = variant;
+  const slices = rows / 8;
+  const floats = cut.load === "word" ? 1 : 4;
+  const chunk = columns * 3 * (floats === 1 ? rates.word : rates.quad) + 3 * rates.word;
+  const step = rates.word + positionCost + floats * columns * (rates.shuffle + rates.fma);
+  const finish = rows * columns * floats * (rates.store / 8);
+  const copy = cut.load === "strips" ? copyCost(p, rates) : 0;
+  const writtenOut = slices * columns * 8 * density;
+  const pressure = kind.software && writtenOut > 64 ? 1.6 : 1;
+  const narrow = kind.software ? 1 : rates.lanes / 8;
+  return (
+    across * down * narrow * (p.k / 8) * (chunk + 8 * density * slices * step) * pressure +
+    across * down * finish +
+    copy
+  );
 }
 
 function copyCost(p: ColumnsProblem, rates: Rates): number {

@@ -1,7 +1,9 @@
-import type { KernelName } from "../../shader/sources.gen.ts";
 import { rowClusters } from "./cluster.ts";
 import { ellDensity, interleaves, packEll } from "./ell.ts";
 import { halfScale } from "./half.ts";
+import type { Launch, Realised } from "./launch.ts";
+import { interleave, interleavedParams, layStrips } from "./lay.ts";
+import { nmDensity, packNm, packNmSlices, packNmVector, patternOf, slicePatternOf } from "./nm.ts";
 import {
   blockDensity,
   blocksPerGroup,
@@ -14,16 +16,8 @@ import {
   packTransposed,
   type WeightMatrix,
 } from "./pack.ts";
-import {
-  type ColumnCut,
-  type ColumnsProblem,
-  columnsParams,
-  cutColumns,
-  interleavedOf,
-  offsetsOf,
-  stripsOf,
-} from "./problem.ts";
-import { blockRowsOf, type Format, isClustered, isCsr, isHalf, type Variant } from "./variants.ts";
+import { type ColumnCut, type ColumnsProblem, columnsParams, cutColumns, offsetsOf } from "./problem.ts";
+import { blockRowsOf, type Format, isClustered, isCsr, isHalf, isNm, type Variant } from "./variants.ts";
 import { productsOf, type Tiling, tilingOf, transformWeight } from "./winograd.ts";
 
 /** Where entry k of a row of a weight matrix lies in its tensor: group · groupStride + row in group · rowStride + entries[k], in words. */
@@ -40,29 +34,6 @@ export interface VariableWeight {
 }
 
 export type ColumnsWeight = WeightMatrix | VariableWeight;
-
-/** One dispatch of a realised variant. */
-export interface Launch {
-  readonly kernel: KernelName;
-  readonly spec: Readonly<Record<string, number>>;
-  readonly constants: Readonly<Record<string, number>>;
-  /** By WGSL variable: "x", "y", "bias", "residual" or "weight" of the layer, or an array or scratch memory of `Realised`. */
-  readonly bindings: Readonly<Record<string, string>>;
-  readonly params: Readonly<Record<string, number>>;
-  readonly groups: readonly [number, number, number] | number;
-}
-
-/** A variant on one problem: what to upload, what memory it needs meanwhile, and its dispatches in order. */
-export interface Realised {
-  readonly arrays: Readonly<Record<string, Float32Array | Uint32Array>>;
-  /** In words. */
-  readonly scratch: Readonly<Record<string, number>>;
-  readonly launches: readonly Launch[];
-  /** Of the weights in this format, indices and padding included. */
-  readonly bytes: number;
-  /** Stored values over all values. */
-  readonly density: number;
-}
 
 /** The cut of the problem's columns that a variant works on, or undefined where it does not apply. */
 export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefined {
@@ -84,7 +55,7 @@ export function groupsOf(
 ): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
   if (variant.loop === "vector") return [Math.ceil(rows / variant.rows), cut.columns, 1];
-  if (variant.loop === "ell")
+  if (variant.loop === "ell" || variant.loop === "slices")
     return [Math.ceil(cut.columns / variant.columns), p.groups * blocksPerGroup(p, variant.rows), 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
   const down = isCsr(variant.format) ? rows : p.groups * blocksPerGroup(p, variant.rows);
@@ -100,6 +71,11 @@ function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
     return packTransposed(p, w, rowsPerThread(variant));
   if (variant.format === "ell") return packEll(p, w, variant.rows / 8, variant.load);
   const offsets = offsetsOf(p, variant.load);
+  if (isNm(variant.format)) {
+    if (variant.loop === "slices") return packNmSlices(p, w, variant.rows / 8, offsets);
+    const pack = variant.loop === "vector" ? packNmVector : packNm;
+    return pack(p, w, blockRowsOf(variant.format), offsets);
+  }
   if (variant.format === "csr") return packCsr(w, offsets);
   if (isCsr(variant.format))
     return packCsrSteps(
@@ -134,6 +110,7 @@ function countStored(p: ColumnsProblem, format: Format, w: WeightMatrix): number
   if (format === "dense") return 1;
   if (format === "ell") return interleaves(p) ? ellDensity(p, w) : 1;
   const r = blockRowsOf(format);
+  if (isNm(format)) return nmDensity(p, w, r);
   return blockDensity(p, w, r, isClustered(format) ? rowClusters(p, w, r) : undefined);
 }
 
@@ -141,23 +118,27 @@ const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
 
 /**
  * Can the variant take this weight? A variable one must be dense, and its transform would have to run on the device; half
- * precision must hold every value exactly, so that the choice of a format never changes a result.
+ * precision must hold every value exactly, so that the choice of a format never changes a result; N:M must hold every value.
  */
-export const takesWeight = (variant: Variant, w: ColumnsWeight): boolean =>
-  isVariable(w)
-    ? variant.format === "dense" && !variant.winograd
-    : !isHalf(variant.format) || halfScale(w) !== undefined;
+export function takesWeight(p: ColumnsProblem, variant: Variant, w: ColumnsWeight): boolean {
+  if (isVariable(w)) return variant.format === "dense" && !variant.winograd;
+  if (variant.loop === "slices") return slicePatternOf(p, w) !== undefined;
+  if (isNm(variant.format)) return patternOf(p, w, blockRowsOf(variant.format)) !== undefined;
+  return !isHalf(variant.format) || halfScale(w) !== undefined;
+}
 
 /** Everything it takes to run a variant on a problem. */
 export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: ColumnsWeight): Realised {
   if (variant.winograd) return realiseWinograd(p, tilingOf(p)!, variant, cut, w as WeightMatrix);
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
   const laid = variant.loop === "ell" ? interleave(p, cut) : cut.load === "strips" ? layStrips(p) : undefined;
+  const { launch } = weights;
   const main: Launch = {
     kernel: variant.kernel,
-    spec: variant.spec,
+    spec: { ...variant.spec, ...launch?.spec },
     constants: {
       ...variant.constants,
+      ...launch?.constants,
       ACT: p.activation.code,
       HAS_RESIDUAL: p.residual ? 1 : 0,
     },
@@ -169,11 +150,13 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
       y: "y",
       rows: "rows" in weights.arrays ? "rows" : "row_ptr" in weights.arrays ? "row_ptr" : "bias",
       ...weights.bindings,
+      ...launch?.bindings,
     },
     params: {
       ...columnsParams(p, cut, blocksPerGroup(p, variant.rows)),
       ...(weights.scale !== undefined && { scale: weights.scale }),
       ...(variant.loop === "ell" && interleavedParams(p, cut)),
+      ...launch?.params,
     },
     groups: groupsOf(p, variant, cut),
   };
@@ -186,7 +169,8 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
   };
 }
 
-type Part = Realised & { readonly bindings: Readonly<Record<string, string>>; readonly scale?: number };
+type Part = Realised &
+  Pick<Packed, "scale" | "launch"> & { readonly bindings: Readonly<Record<string, string>> };
 
 const named = (names: readonly string[]): Record<string, string> =>
   Object.fromEntries(names.map((name) => [name, name]));
@@ -232,66 +216,6 @@ function packOnDevice(p: ColumnsProblem, variant: Variant, w: VariableWeight): P
     bytes: panelRows * panel * 4,
     density: 1,
     bindings: named(["row_ptr", "offsets", "weights"]),
-  };
-}
-
-const copySize = 64;
-
-function layStrips(p: ColumnsProblem): Pick<Realised, "scratch" | "launches"> {
-  const s = stripsOf(p);
-  return {
-    scratch: { strips: s.channels * s.words * 4 },
-    launches: [
-      {
-        kernel: "conv/strips",
-        spec: {},
-        constants: { WG_SIZE: copySize },
-        bindings: { x: "x", strips: "strips" },
-        params: {
-          channels: s.channels,
-          words: s.words,
-          x_base: p.xBase,
-          x_channel: p.xChannel,
-          strip: s.step,
-        },
-        groups: Math.ceil((s.channels * s.words) / copySize),
-      },
-    ],
-  };
-}
-
-/** Chunks take the place of entries, and x starts at its first tap. */
-function interleavedParams(p: ColumnsProblem, cut: ColumnCut): Readonly<Record<string, number>> {
-  const { chunks, channels, words } = interleavedOf(p, cut.load);
-  return { k: (chunks * p.k) / channels, x_base: 0, x_group: chunks * words };
-}
-
-function interleave(p: ColumnsProblem, cut: ColumnCut): Pick<Realised, "scratch" | "launches"> {
-  const strips = cut.load === "strips";
-  const { channels, chunks, words } = interleavedOf(p, cut.load);
-  const elements = p.groups * chunks * words * 8;
-  const u = strips ? 1 : 4;
-  return {
-    scratch: { interleaved: elements * 4 },
-    launches: [
-      {
-        kernel: strips ? "conv/interleave-strips" : "conv/interleave",
-        spec: {},
-        constants: { WG_SIZE: copySize },
-        bindings: { x: "x", interleaved: "interleaved" },
-        params: {
-          channels,
-          chunks,
-          groups: p.groups,
-          words,
-          x_base: p.xBase / u,
-          x_channel: p.xChannel / u,
-          x_group: p.xGroup / u,
-          strip: strips ? stripsOf(p).step : 0,
-        },
-        groups: Math.ceil(elements / copySize),
-      },
-    ],
   };
 }
 
