@@ -98,7 +98,9 @@ export function estimate(
   const word = cut.load === "word";
   const floats = word ? 1 : 4;
   const entry =
-    entryCost(variant, rates) + columns * ((word ? rates.word : rates.quad) + rows * floats * rates.fma);
+    entryCost(variant, rates) +
+    (isNm(variant.format) ? placeCost(p, rates) : 0) +
+    columns * ((word ? rates.word : rates.quad) + rows * floats * rates.fma);
   const finish = rows * columns * floats * rates.store;
   const copy = cut.load === "strips" ? copyCost(p, rates) : 0;
   // Registers: past these a GPU runs too few threads to hide latency, and a software adapter spills twice.
@@ -108,8 +110,12 @@ export function estimate(
   return across * down * steps * (start + finish + p.k * density * entry * pressure) * narrow + copy;
 }
 
-/** Unpacking a position and working out the offset. */
+/** Unpacking a position. */
 const positionCost = 2;
+
+/** Of an entry of N:M, over that of a block: unpacking its position, and the table of offsets where taps are uneven. */
+const placeCost = ({ taps }: ColumnsProblem, { uniformWord }: Rates): number =>
+  positionCost + (taps.at(-1) === (taps.length - 1) * (taps[1] ?? 0) ? 0 : uniformWord);
 
 /** Offsets, weights and their passing on, per entry. */
 function entryCost({ format, loop, rows }: Variant, rates: Rates): number {
