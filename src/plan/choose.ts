@@ -15,6 +15,7 @@ import {
   findVariant,
   formats,
   isClustered,
+  isDense,
   isHalf,
   isNm,
   subgroupOf,
@@ -64,8 +65,10 @@ const mostPadded = 1.1;
  * clustered or sliced where consecutive ones do not share their zeros already; N:M only where the weights are so.
  */
 export function formatsFor({ step, problem }: ColumnsPlace, density: number): Format[] {
-  if (step.weight.kind === "variable" || density > 0.8 || step.weight.matrix.k === 0) return ["dense"];
+  if (step.weight.kind === "variable" || step.weight.matrix.k === 0) return ["dense"];
   const { matrix } = step.weight;
+  const held = (format: Format): boolean => !isHalf(format) || halfScale(matrix) !== undefined;
+  if (density > 0.8) return formats.filter((format) => isDense(format) && held(format));
   const regular = (format: Format): boolean => {
     const r = blockRowsOf(format);
     const least = r === 1 ? density : storedDensity(problem, `block${r}x1` as Format, matrix);
@@ -75,7 +78,7 @@ export function formatsFor({ step, problem }: ColumnsPlace, density: number): Fo
   return formats.filter(
     (format) =>
       (unstructured || !(isClustered(format) || format === "ell")) &&
-      (!isHalf(format) || halfScale(matrix) !== undefined) &&
+      held(format) &&
       (!isNm(format) || regular(format)),
   );
 }

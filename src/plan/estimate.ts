@@ -90,7 +90,8 @@ export function estimate(
       return across * down * steps * p.k * density * entry;
     }
     const four = rows > workgroup;
-    const weights = four ? rates.quad + 4 * rates.fma : rates.word + rates.fma;
+    const quad = isHalf(variant.format) ? eightBytes(rates.quad) + 2 : rates.quad;
+    const weights = four ? quad + 4 * rates.fma : rates.word + rates.fma;
     return across * down * steps * p.k * (2 * rates.uniformWord + weights);
   }
   if (loop === "ell") return estimateEll(p, variant, cut, density, rates);

@@ -201,3 +201,13 @@ export function blockDensity(p: ColumnsProblem, w: WeightMatrix, r: number, orde
   for (let b = 0; b < blocks; b++) present += presentColumns(w, rowsOfBlock(p, b, r, order)).length;
   return present / Math.max(1, blocks * p.k);
 }
+
+/** Packed weights, an even number, in half precision, two to a word; `scale` is their `halfScale`. */
+export function halved({ arrays, density }: Packed, scale: number): Packed {
+  const { weights, ...rest } = arrays;
+  const pairs = Uint32Array.from(
+    { length: weights!.length / 2 },
+    (_, i) => ((halfBits(weights![2 * i + 1]!, scale) << 16) | halfBits(weights![2 * i]!, scale)) >>> 0,
+  );
+  return packed({ ...rest, weights: pairs }, density, 1 / scale);
+}

@@ -8,6 +8,7 @@ import {
   blockDensity,
   blocksPerGroup,
   densePointers,
+  halved,
   type Packed,
   packBlocks,
   packCsr,
@@ -17,7 +18,16 @@ import {
   type WeightMatrix,
 } from "./pack.ts";
 import { type ColumnCut, type ColumnsProblem, columnsParams, cutColumns, offsetsOf } from "./problem.ts";
-import { blockRowsOf, type Format, isClustered, isCsr, isHalf, isNm, type Variant } from "./variants.ts";
+import {
+  blockRowsOf,
+  type Format,
+  isClustered,
+  isCsr,
+  isDense,
+  isHalf,
+  isNm,
+  type Variant,
+} from "./variants.ts";
 import { productsOf, type Tiling, tilingOf, transformWeight } from "./winograd.ts";
 
 /** Where entry k of a row of a weight matrix lies in its tensor: group · groupStride + row in group · rowStride + entries[k], in words. */
@@ -67,8 +77,10 @@ const rowsPerThread = ({ rows, workgroup }: Variant): number => rows / workgroup
 
 /** The weight in the variant's format. */
 function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
-  if (variant.loop === "vector" && variant.format === "dense")
-    return packTransposed(p, w, rowsPerThread(variant));
+  if (variant.loop === "vector" && isDense(variant.format)) {
+    const columns = packTransposed(p, w, rowsPerThread(variant));
+    return isHalf(variant.format) ? halved(columns, halfScale(w)!) : columns;
+  }
   if (variant.format === "ell") return packEll(p, w, variant.rows / 8, variant.load);
   const offsets = offsetsOf(p, variant.load);
   if (isNm(variant.format)) {
@@ -107,7 +119,7 @@ export function storedDensity(p: ColumnsProblem, format: Format, w: WeightMatrix
 }
 
 function countStored(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
-  if (format === "dense") return 1;
+  if (isDense(format)) return 1;
   if (format === "ell") return interleaves(p) ? ellDensity(p, w) : 1;
   const r = blockRowsOf(format);
   if (isNm(format)) return nmDensity(p, w, r);

@@ -7,10 +7,12 @@ import type { Load } from "./problem.ts";
  * seven neighbours are stored. `ell`: sliced ELL, eight rows by eight channels at a time. `csr-u16`: CSR with 16-bit steps from
  * offset to offset, 6 bytes per non-zero instead of 8, for single columns, where the weights' bytes count. `csr-f16`: and with weights in
  * half precision, 4 bytes; only weights that half precision holds exactly are taken. `nm4x1`: vector-wise N:M, of every M columns the
- * same N in four consecutive output channels, whatever N and M the weights show; `nm1x1`: in each by itself.
+ * same N in four consecutive output channels, whatever N and M the weights show; `nm1x1`: in each by itself. `dense-f16`: dense in
+ * half precision, for single columns.
  */
 export type Format =
   | "dense"
+  | "dense-f16"
   | "csr"
   | "csr-u16"
   | "csr-f16"
@@ -28,6 +30,7 @@ export type Format =
 
 export const formats: readonly Format[] = [
   "dense",
+  "dense-f16",
   "csr",
   "csr-u16",
   "csr-f16",
@@ -46,7 +49,7 @@ export const formats: readonly Format[] = [
 
 /** Rows of a block format; 1 where every row has its own columns, 0 for dense. */
 export const blockRowsOf = (format: Format): number =>
-  format === "dense" ? 0 : isCsr(format) || format === "ell" ? 1 : Number(/\d+/.exec(format)![0]);
+  isDense(format) ? 0 : isCsr(format) || format === "ell" ? 1 : Number(/\d+/.exec(format)![0]);
 
 /** Is it CSR, whatever its entries look like? */
 export const isCsr = (format: Format): boolean => csrFormats.some((f) => f === format);
@@ -54,7 +57,10 @@ export const isCsr = (format: Format): boolean => csrFormats.some((f) => f === f
 const csrFormats = ["csr", "csr-u16", "csr-f16"] as const;
 
 /** Does the format hold weights in half precision, and so only those which that holds exactly? */
-export const isHalf = (format: Format): boolean => format === "csr-f16";
+export const isHalf = (format: Format): boolean => format.endsWith("-f16");
+
+/** Does the format hold every weight, zeros too? */
+export const isDense = (format: Format): boolean => format === "dense" || format === "dense-f16";
 
 /** Does the format keep N of every M columns? */
 export const isNm = (format: Format): boolean => format.startsWith("nm");
@@ -134,16 +140,16 @@ function gather(
   };
 }
 
-/** A kernel for a few columns; `quads`: dense, four rows per thread instead of one. */
-function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number, quads = false): Variant {
-  const kernel: KernelName = quads ? "matmul/dense-vector-quads" : `matmul/${format}-vector`;
+/** A kernel for a few columns, one row per thread. */
+function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number): Variant {
+  const kernel: KernelName = `matmul/${format}-vector`;
   return {
     name: `${kernel.slice(7)}/w${workgroup}`,
     format,
     loop: "vector",
     kernel,
     load: "word",
-    rows: quads ? 4 * workgroup : workgroup,
+    rows: workgroup,
     columns: 1,
     workgroup,
     spec: {},
@@ -152,9 +158,21 @@ function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number
   };
 }
 
+/** Dense, four rows per thread instead of one. */
+const vectorQuads = (format: "dense" | "dense-f16", workgroup: number): Variant => {
+  const kernel: KernelName = `matmul/${format}-vector-quads`;
+  return {
+    ...vector("dense", workgroup),
+    name: `${kernel.slice(7)}/w${workgroup}`,
+    format,
+    kernel,
+    rows: 4 * workgroup,
+  };
+};
+
 /** N:M for a few columns, as many rows per thread as share a pattern. */
 const nmVector = (rows: 1 | 4 | 8, workgroup: number): Variant => ({
-  ...vector("dense", workgroup, rows > 1),
+  ...vector("dense", workgroup),
   name: `nm-vector${rows > 1 ? "-quads" : ""}/w${workgroup}`,
   format: `nm${rows}x1`,
   kernel: rows > 1 ? "matmul/nm-vector-quads" : "matmul/nm-vector",
@@ -277,7 +295,8 @@ export const variants: readonly Variant[] = [
   ),
   ...sizes.flatMap((w) => [
     vector("dense", w),
-    vector("dense", w, true),
+    vectorQuads("dense", w),
+    vectorQuads("dense-f16", w),
     ...csrFormats.map((format) => vector(format, w)),
     ...([1, 4, 8] as const).map((rows) => nmVector(rows, w)),
   ]),
