@@ -6,6 +6,7 @@ import { SecateurError, UsageError } from "../src/errors.ts";
 const suites: Readonly<Record<string, () => Promise<Command>>> = {
   kernels: async () => (await import("./kernels/command.ts")).kernelsCommand(),
   crossover: async () => (await import("./kernels/command.ts")).crossoverCommand(),
+  nm: async () => (await import("./kernels/command.ts")).nmCommand(),
   dlmc: async () => (await import("./kernels/dlmc-command.ts")).dlmcCommand(),
   models: async () => (await import("./models/command.ts")).modelsCommand(),
   methods: async () => (await import("./methods/command.ts")).methodsCommand(),

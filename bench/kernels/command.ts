@@ -4,6 +4,7 @@ import { startProgress } from "../../src/cli/progress.ts";
 import { SecateurError, UsageError } from "../../src/errors.ts";
 import { environmentLine } from "../../src/report/environment.ts";
 import { crossoverCases, type KernelsOptions, runKernels } from "./kernels.ts";
+import { maskRows, runNm } from "./nm.ts";
 import { crossoverTable, impossible, type KernelsResult, kernelsTable, summaryTable } from "./result.ts";
 
 interface Options {
@@ -23,17 +24,21 @@ const collect = (text: string, before: readonly number[] = []): readonly number[
 ];
 
 function base(name: string, description: string, help: string): Command {
-  return addMachineOptions(new Command(name))
+  return shared(new Command(name))
     .description(description)
     .option("--quick", "one shape, few cases and rounds: a check that all works, not a measurement")
     .option("--full", "more shapes")
     .option("--batch <n>", "images at a time; may be repeated (1 and 8 unless said)", collect)
+    .addHelpText("after", help);
+}
+
+/** What every benchmark of kernels takes. */
+const shared = (command: Command): Command =>
+  addMachineOptions(command)
     .option("--only <text>", 'only shapes whose name contains this, as in "3x3"')
     .option("--json <file>", "also write the result as JSON")
     .option("--seed <n>", "seed of the patterns", wholeNumber("--seed"), 1)
-    .addHelpText("after", help)
     .allowExcessArguments(false);
-}
 
 const explain = `
 Times are medians (10th to 90th percentile); "x direct" and "x best" are the times of the fastest dense kernel without and with
@@ -63,6 +68,34 @@ export const crossoverCommand = (): Command =>
       refuseImpossible(result);
     },
   );
+
+interface NmOptions extends Omit<Options, "quick" | "full" | "batch"> {
+  readonly rows?: readonly number[];
+}
+
+const collectRows = (text: string, before: readonly number[] = []): readonly number[] => {
+  if (!maskRows.map(String).includes(text))
+    throw new UsageError(`--rows is "${text}"; it is one of ${maskRows.join(", ")}.`);
+  return [...before, Number(text)];
+};
+
+/** `npm run bench -- nm …` */
+export const nmCommand = (): Command =>
+  shared(new Command("nm"))
+    .description("masks of N:M in every format that holds them, against dense")
+    .option("--rows <n>", "rows that share a mask; may be repeated (1, 4 and 8 unless said)", collectRows)
+    .addHelpText("after", explain)
+    .action(async (options: NmOptions) => {
+      const progress = startProgress(options);
+      try {
+        const result = await runNm({ ...options, onProgress: progress.update }, options.rows ?? maskRows);
+        writeJson(options, result);
+        print(options, `${environmentLine(result.environment)}\n\n${kernelsTable(result.rows)}`);
+        refuseImpossible(result);
+      } finally {
+        progress.stop();
+      }
+    });
 
 async function measure(options: Options, cases?: typeof crossoverCases): Promise<KernelsResult> {
   if (options.quick && options.full) throw new UsageError("--quick and --full exclude each other.");
@@ -94,7 +127,7 @@ function rooflineLine({ rooflines: r }: KernelsResult): string {
   );
 }
 
-function refuseImpossible({ rows }: KernelsResult): void {
+function refuseImpossible({ rows }: Pick<KernelsResult, "rows">): void {
   const [worst] = impossible(rows);
   if (!worst) return;
   throw new SecateurError(

@@ -19,6 +19,31 @@ export function randomPattern(w: WeightMatrix, sparsity: number, r: number, seed
   return { ...w, values };
 }
 
+/** N:M: `rows` consecutive rows keep the same `n` of every `m` columns; of fewer left at the end of a row as many. */
+export interface NmMask {
+  readonly n: number;
+  readonly m: number;
+  readonly rows: number;
+}
+
+/** The name that pruning has for it: "2:4", "2:4x8". */
+export const maskName = ({ n, m, rows }: NmMask): string => `${n}:${m}${rows > 1 ? `x${rows}` : ""}`;
+
+/** The matrix with a random mask of N:M. */
+export function nmPattern(w: WeightMatrix, { n, m, rows }: NmMask, seed: number): WeightMatrix {
+  const random = seeded(seed);
+  const values = w.values.slice();
+  for (let first = 0; first < w.rows; first += rows) {
+    for (let group = 0; group < w.k; group += m) {
+      const order = Uint32Array.from({ length: Math.min(m, w.k - group) }, (_, i) => group + i);
+      shuffle(order, random);
+      for (const column of order.subarray(n))
+        for (let row = first; row < Math.min(w.rows, first + rows); row++) values[row * w.k + column] = 0;
+    }
+  }
+  return { ...w, values };
+}
+
 /** A matrix of the Deep Learning Matrix Collection: where a really pruned layer keeps weights (Gale et al. 2020, arXiv 2006.10901). */
 export interface RealPattern {
   /** Layer and file, e.g. "bottleneck_1_block_group3_2_1". */

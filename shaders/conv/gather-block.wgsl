@@ -5,6 +5,7 @@
 // @include "lib/quad.wgsl"
 // @include "lib/finish.wgsl"
 // @include "lib/uniform-weights.wgsl"
+// @include "lib/block-entries.wgsl"
 // @include "lib/block.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

@@ -6,6 +6,7 @@ enable subgroups;
 // @include "lib/quad.wgsl"
 // @include "lib/finish-strips.wgsl"
 // @include "lib/shuffled-weights.wgsl"
+// @include "lib/block-entries.wgsl"
 // @include "lib/block.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

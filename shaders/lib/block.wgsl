@@ -1,18 +1,15 @@
 // y = act(W * x + bias + residual), W in R x 1 blocks or dense, x gathered through an offset table.
 // Convolution of any rank, 1x1 convolution, Gemm and MatMul with constant weights are all this one loop: an entry is an
-// offset into x and the R weights of R output channels that share it. Dense: every block row has all K entries and they
-// share one table of K offsets (SHARED_OFFSETS); block-sparse: each entry has its own. PERMUTED: the rows of a block are
-// those that `rows` names, not consecutive ones.
+// offset into x and the R weights of R output channels that share it. PERMUTED: the rows of a block are those that `rows` names,
+// not consecutive ones.
 // x and y are in columns layout (batch innermost, channel outermost, zero halo stored), so padding needs no bounds test.
-// One thread: R rows x V columns. The including file says what R is, and how the weights of an entry are fetched.
+// One thread: R rows x V columns. The including file says which entries a block row has (lib/block-entries: those between two
+// pointers; lib/nm-entries: N in every M columns), what R is, and how the weights of an entry are fetched.
 override WG_SIZE: u32 = 32;
-override SHARED_OFFSETS: bool = true;
 override PERMUTED: bool = false;
 const V: u32 = 2u; // @spec 1 2 3 4 8 16
 
 @group(0) @binding(0) var<storage, read> x: array<X>;
-@group(0) @binding(1) var<storage, read> row_ptr: array<u32>; // block rows + 1
-@group(0) @binding(2) var<storage, read> offsets: array<u32>; // K or one per entry, in X
 @group(0) @binding(8) var<storage, read> rows: array<u32>; // the output channel of each row of each block, when PERMUTED
 
 fn block_row(group: vec3<u32>, thread: u32, lane: u32) {
@@ -27,11 +24,10 @@ fn block_row(group: vec3<u32>, thread: u32, lane: u32) {
   for (var i: u32 = 0u; i < R * V; i++) { // @unroll
     acc[i] = X();
   }
-  let start = row_ptr[block];
-  let end = row_ptr[block + 1u];
-  let table = select(0u, start, SHARED_OFFSETS);
+  let start = first_entry(block);
+  let end = first_entry(block + 1u);
   for (var e = start; e < end; e++) {
-    let o = offsets[e - table];
+    let o = entry_offset(block, e, start);
     var w = fetch(e, lane);
     var xv: array<X, V>;
     for (var v: u32 = 0u; v < V; v++) { // @unroll

@@ -10,6 +10,7 @@ struct Columns {
   x_h: u32,
   x_w: u32,
   x_group: u32, // step of x per convolution group
+  x_tap: u32, // step of x from tap to tap, where all lie evenly; else 0
   y_base: u32,
   y_channel: u32,
   y_d: u32,

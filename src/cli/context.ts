@@ -40,7 +40,7 @@ export function addCommonOptions(command: Command): Command {
       "also write the result as JSON (a file: the GPU library prints on standard output)",
     )
     .option("--seed <n>", "seed of everything random (1 unless said)", wholeNumber("--seed"))
-    .option("--plan <plan>", "measured, estimated, dense, csr, block, or the file of a saved plan")
+    .option("--plan <plan>", "measured, estimated, dense, csr, block, nm, or the file of a saved plan")
     .option(
       "--budget <seconds>",
       "most seconds for measuring with --plan measured, all models together; the cost model decides about the layers not reached",
@@ -131,7 +131,7 @@ export const several =
   <T>(parse: (text: string) => T) =>
   (text: string, previous: readonly T[]): T[] => [...previous, parse(text)];
 
-const planModes = ["measured", "estimated", "dense", "csr", "block"] as const;
+const planModes = ["measured", "estimated", "dense", "csr", "block", "nm"] as const;
 
 /** The plan option of a command: a mode, or a plan read from a file. */
 export function planOption(

@@ -15,7 +15,9 @@ import {
   findVariant,
   formats,
   isClustered,
+  isDense,
   isHalf,
+  isNm,
   subgroupOf,
   type Variant,
 } from "../kernels/columns/variants.ts";
@@ -32,7 +34,7 @@ export interface Choice {
 }
 
 /** Format families that a plan can be told to use wherever they apply. */
-export type Forced = "dense" | "csr" | "block";
+export type Forced = "dense" | "csr" | "block" | "nm";
 
 export const weightOf = (step: ColumnsStep): WeightMatrix | undefined =>
   step.weight.kind === "constant" ? step.weight.matrix : undefined;
@@ -41,7 +43,7 @@ export const weightOf = (step: ColumnsStep): WeightMatrix | undefined =>
 export function ranked({ step, problem }: ColumnsPlace, format: Format, kind: AdapterKind): Ranked[] {
   const weight = columnsWeight(step.weight);
   const density = "values" in weight ? storedDensity(problem, format, weight) : 1;
-  return rank(problem, format, density, kind).filter((r) => takesWeight(r.variant, weight));
+  return rank(problem, format, density, kind).filter((r) => takesWeight(problem, r.variant, weight));
 }
 
 const columnsWeight = (w: StepWeight): ColumnsWeight => (w.kind === "constant" ? w.matrix : w);
@@ -55,18 +57,29 @@ export function densityOf(step: ColumnsStep): number {
   return nonzero / Math.max(1, weight.values.length);
 }
 
+/** What N:M may store over what blocks of as many rows do, to be worth considering: with more it is no N:M mask. */
+const mostPadded = 1.1;
+
 /**
  * Formats worth considering for a layer: dense always; a sparse one only where it stores less than it skips; rows are only
- * clustered or sliced where consecutive ones do not share their zeros already.
+ * clustered or sliced where consecutive ones do not share their zeros already; N:M only where the weights are so.
  */
 export function formatsFor({ step, problem }: ColumnsPlace, density: number): Format[] {
-  if (step.weight.kind === "variable" || density > 0.8 || step.weight.matrix.k === 0) return ["dense"];
+  if (step.weight.kind === "variable" || step.weight.matrix.k === 0) return ["dense"];
   const { matrix } = step.weight;
+  const held = (format: Format): boolean => !isHalf(format) || halfScale(matrix) !== undefined;
+  if (density > 0.8) return formats.filter((format) => isDense(format) && held(format));
+  const regular = (format: Format): boolean => {
+    const r = blockRowsOf(format);
+    const least = r === 1 ? density : storedDensity(problem, `block${r}x1` as Format, matrix);
+    return storedDensity(problem, format, matrix) <= mostPadded * least;
+  };
   const unstructured = storedDensity(problem, "block4x1", matrix) > 1.3 * density;
   return formats.filter(
     (format) =>
       (unstructured || !(isClustered(format) || format === "ell")) &&
-      (!isHalf(format) || halfScale(matrix) !== undefined),
+      held(format) &&
+      (!isNm(format) || regular(format)),
   );
 }
 
@@ -132,16 +145,18 @@ export function chooseEstimated(place: ColumnsPlace, kind: AdapterKind): Choice 
   return layerPlan(place, best[0]!, density, best.map(asCandidate), "cheapest by the cost model");
 }
 
-/** One format family wherever it applies, dense where it does not (a variable weight is always dense). */
+/** One format family wherever it applies, dense where it does not: a variable weight is always dense, and few masks are N:M. */
 export function chooseForced(place: ColumnsPlace, forced: Forced, kind: AdapterKind): Choice {
   const weight = weightOf(place.step);
-  const wanted = formats.filter((f) => (forced === "block" ? f.startsWith("block") : f === forced));
+  const wanted = formats.filter((f) =>
+    forced === "block" || forced === "nm" ? f.startsWith(forced) : f === forced,
+  );
   const best = (weight || forced === "dense" ? wanted : [])
     .flatMap((format) => ranked(place, format, kind).slice(0, 1))
     .sort((a, b) => a.cost - b.cost);
   const chosen = best[0] ?? ranked(place, "dense", kind)[0]!;
-  const reason =
-    best.length > 0 ? `${forced} was asked for` : `${forced} was asked for, but a variable weight is dense`;
+  const but = weight ? "the weights keep no N of every M columns" : "a variable weight is dense";
+  const reason = `${forced} was asked for${best.length > 0 ? "" : `, but ${but}`}`;
   return layerPlan(place, chosen, densityOf(place.step), best.map(asCandidate), reason);
 }
 
@@ -166,7 +181,12 @@ export function chooseStored(place: ColumnsPlace, plan: Plan, kind: AdapterKind)
       `the plan runs "${step.name}" as ${stored.format}, but its weights are not those that half precision holds. Compile with precision "f16-weights", or measure a new plan.`,
     );
   }
-  if (!takesWeight(variant, columnsWeight(step.weight))) {
+  if (isNm(variant.format) && weightOf(step) && !takesWeight(problem, variant, weightOf(step)!)) {
+    throw new PlanError(
+      `the plan runs "${step.name}" as ${stored.format} by ${stored.kernel}, but its weights keep no N of every M columns, N at most M/2. Measure a new plan.`,
+    );
+  }
+  if (!takesWeight(problem, variant, columnsWeight(step.weight))) {
     throw new PlanError(
       `the plan runs "${step.name}" as ${stored.format} by ${stored.kernel}, but its weight is variable and needs a dense kernel without a transform.`,
     );

@@ -1,5 +1,5 @@
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
-import type { Format } from "../kernels/columns/variants.ts";
+import { type Format, isDense } from "../kernels/columns/variants.ts";
 import { densityOf, formatsFor, ranked, weightOf } from "./choose.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
 import type { AdapterKind, Ranked } from "./estimate.ts";
@@ -18,7 +18,7 @@ export interface Field {
   readonly place: ColumnsPlace;
   /** Share of the weights that are not zero. */
   readonly density: number;
-  /** Cheapest first by the cost model, as is `sparse`. */
+  /** Cheapest first by the cost model, as is `sparse`: those of every other format, dense in half precision too. */
   readonly dense: readonly Ranked[];
   readonly sparse: readonly Ranked[];
   /** Of the race of the dense variants among themselves. */
@@ -40,7 +40,7 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
     const list = format === "dense" ? [] : ranked(place, format, kind);
     if (list.length === 0) continue;
     densities.set(format, list[0]!.density);
-    if (list[0]!.density <= mostStored) sparse.push(...list.slice(0, sparseTries));
+    if (isDense(format) || list[0]!.density <= mostStored) sparse.push(...list.slice(0, sparseTries));
   }
   return {
     place,

@@ -5,6 +5,7 @@ import {
   type Format,
   isCsr,
   isHalf,
+  isNm,
   subgroupOf,
   type Variant,
   variants,
@@ -91,20 +92,30 @@ export function estimate(
   const [across, down, deep] = groupsOf(p, variant, cut);
   const workgroups = across * down * deep;
   const steps = workgroups * Math.ceil(workgroup / rates.lanes) * idle(workgroups * workgroup, rates);
+  if (loop === "vector" && isNm(variant.format)) {
+    const perThread = rows / workgroup;
+    const weights = perThread === 1 ? rates.word : (perThread / 4) * rates.quad;
+    const entry = rates.word + weights + positionCost + perThread * rates.fma;
+    return steps * p.k * density * entry;
+  }
   if (loop === "vector") {
     if (isCsr(variant.format)) {
       const entry = rates.word + vectorEntry(variant.format, rates) + rates.fma;
       return steps * p.k * density * entry;
     }
     const four = rows > workgroup;
-    const weights = four ? rates.quad + 4 * rates.fma : rates.word + rates.fma;
+    const quad = isHalf(variant.format) ? eightBytes(rates.quad) + 2 : rates.quad;
+    const weights = four ? quad + 4 * rates.fma : rates.word + rates.fma;
     return steps * p.k * (2 * rates.uniformWord + weights);
   }
   if (loop === "ell") return estimateEll(p, variant, cut, density, rates);
+  if (loop === "slices") return estimateSlices(p, variant, cut, density, kind);
   const word = cut.load === "word";
   const floats = word ? 1 : 4;
   const entry =
-    entryCost(variant, rates) + columns * ((word ? rates.word : rates.quad) + rows * floats * rates.fma);
+    entryCost(variant, rates) +
+    (isNm(variant.format) ? placeCost(p, rates) : 0) +
+    columns * ((word ? rates.word : rates.quad) + rows * floats * rates.fma);
   const finish = rows * columns * floats * rates.store;
   const copy = cut.load === "strips" ? copyCost(p, rates) : 0;
   // Registers: past these a GPU runs too few threads to hide latency, and a software adapter spills twice.
@@ -116,6 +127,13 @@ export function estimate(
 
 /** How much longer than on a busy adapter so many threads take. */
 const idle = (threads: number, rates: Rates): number => Math.max(1, rates.threads / Math.max(1, threads));
+
+/** Unpacking a position. */
+const positionCost = 2;
+
+/** Of an entry of N:M, over that of a block: unpacking its position, and the table of offsets where taps are uneven. */
+const placeCost = ({ taps }: ColumnsProblem, { uniformWord }: Rates): number =>
+  positionCost + (taps.at(-1) === (taps.length - 1) * (taps[1] ?? 0) ? 0 : uniformWord);
 
 /** Offsets, weights and their passing on, per entry. */
 function entryCost({ format, loop, rows }: Variant, rates: Rates): number {
@@ -155,6 +173,36 @@ function estimateEll(
   const copy = p.groups * chunks * words * (rates.quad + 4 * rates.store);
   const finish = variant.rows * columns * 4 * (rates.store / 8);
   return workgroups * (chunks * taps * chunk + p.k * density * slices * step + finish) + copy;
+}
+
+/**
+ * Per chunk of 8 columns the loads of x, each lane in a plane of its own, and as many steps for each slice as rows keep weights.
+ * The cost of a load and of code that is too long were fitted to times on lavapipe.
+ */
+function estimateSlices(
+  p: ColumnsProblem,
+  variant: Variant,
+  cut: ColumnCut,
+  density: number,
+  kind: AdapterKind,
+): number {
+  const rates = kind.software ? software : hardware;
+  const [across, down] = groupsOf(p, variant, cut);
+  const { rows, columns } = variant;
+  const slices = rows / 8;
+  const floats = cut.load === "word" ? 1 : 4;
+  const chunk = columns * 3 * (floats === 1 ? rates.word : rates.quad) + 3 * rates.word;
+  const step = rates.word + positionCost + floats * columns * (rates.shuffle + rates.fma);
+  const finish = rows * columns * floats * (rates.store / 8);
+  const copy = cut.load === "strips" ? copyCost(p, rates) : 0;
+  const writtenOut = slices * columns * 8 * density;
+  const pressure = kind.software && writtenOut > 64 ? 1.6 : 1;
+  const narrow = kind.software ? 1 : rates.lanes / 8;
+  return (
+    across * down * narrow * (p.k / 8) * (chunk + 8 * density * slices * step) * pressure +
+    across * down * finish +
+    copy
+  );
 }
 
 function copyCost(p: ColumnsProblem, rates: Rates): number {

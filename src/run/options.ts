@@ -9,7 +9,7 @@ import type { DeviceProgram } from "./device-program.ts";
 export interface CompileOptions {
   /**
    * How each layer's format and kernel are chosen: "estimated" (default; no timing), "measured" (times the candidates on
-   * this adapter), "dense", "csr" or "block" (that format wherever it applies), or a saved Plan.
+   * this adapter), "dense", "csr", "block" or "nm" (that format wherever it applies), or a saved Plan.
    */
   readonly plan?: "measured" | "estimated" | Forced | Plan;
   /**

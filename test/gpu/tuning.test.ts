@@ -114,7 +114,7 @@ gpuTest(test, "what one Gpu measured, the next one knows: no race is run again",
     /^fastest of \d+, dense: nothing to skip, rank \d+ by the cost model$/,
   );
   assert.match(by.get("second")!.reason, /^as first: fastest of /);
-  assert.match(by.get("last")!.reason, /(faster than dense|the best sparse, \w+, )/);
+  assert.match(by.get("last")!.reason, /(faster than dense|the best sparse, [\w-]+, )/);
   for (const { candidates, format, kernel } of cold.layers) {
     const chosen = candidates.find((c) => c.format === format && c.kernel === kernel)!;
     assert.ok(chosen.ms! > 0 && chosen.samples! > 0 && chosen.estimate! >= 0);

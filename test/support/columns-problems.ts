@@ -19,8 +19,11 @@ export const values = (shape: number[], density = 1, scale = 1): HostTensor =>
     shape,
   );
 
-/** Weights that half precision holds, so that every format takes them; smaller where a row has many, so that sums are not large. */
-const weights = (shape: number[], k: number): HostTensor => {
+/**
+ * Weights that half precision holds, so that every format but N:M takes them; smaller where a row has many, so that sums are not
+ * large.
+ */
+const weights = (shape: number[], k = sizeOf(shape.slice(1))): HostTensor => {
   const { data } = values(shape, 0.4, Math.min(1, 64 / k));
   return tensor(roundedToHalf(data as Float32Array), shape);
 };
@@ -37,10 +40,17 @@ export type Attributes = Record<string, number | readonly number[]>;
  * Conv, with a residual and a Relu behind it when asked. Only these two endings are used, as every ending is a pipeline of
  * its own and a software adapter takes a second to compile a large one.
  */
-function conv(name: string, x: number[], w: number[], attributes: Attributes, y?: number[]): Problem {
+export function conv(
+  name: string,
+  x: number[],
+  w: number[],
+  attributes: Attributes,
+  y?: number[],
+  filled: (shape: number[]) => HostTensor = weights,
+): Problem {
   const b = graphBuilder(name);
   const input = b.input("x", x);
-  const weight = b.weight("w", weights(w, sizeOf(w.slice(1))));
+  const weight = b.weight("w", filled(w));
   let out = b.node("Conv", [input, weight, b.weight("b", values([w[0]!]))], attributes, { name: "layer" });
   if (y) out = b.node("Relu", [b.node("Add", [b.input("r", y), out])]);
   b.output(
@@ -50,9 +60,15 @@ function conv(name: string, x: number[], w: number[], attributes: Attributes, y?
   return { name, graph: b.build(), inputs: { x: values(x), ...(y && { r: values(y) }) } };
 }
 
-function gemm(name: string, n: number, k: number, m: number): Problem {
+export function gemm(
+  name: string,
+  n: number,
+  k: number,
+  m: number,
+  filled: (shape: number[]) => HostTensor = weights,
+): Problem {
   const b = graphBuilder(name);
-  const operands = [b.input("x", [n, k]), b.weight("w", weights([m, k], k)), b.weight("b", values([m]))];
+  const operands = [b.input("x", [n, k]), b.weight("w", filled([m, k])), b.weight("b", values([m]))];
   const y = b.node("Gemm", operands, { transB: 1, alpha: 0.5, beta: 2 }, { name: "layer" });
   b.output(y, [n, m]);
   return { name, graph: b.build(), inputs: { x: values([n, k]) } };

@@ -4,7 +4,14 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { graphBuilder } from "../../src/graph/builder.ts";
 import { halfBits, halfScale, roundedToHalf } from "../../src/kernels/columns/half.ts";
-import { type Packed, packCsrSteps, type WeightMatrix } from "../../src/kernels/columns/pack.ts";
+import {
+  halved,
+  type Packed,
+  packCsrSteps,
+  packTransposed,
+  type WeightMatrix,
+} from "../../src/kernels/columns/pack.ts";
+import type { ColumnsProblem } from "../../src/kernels/columns/problem.ts";
 import { bestPerFormat } from "../../src/plan/choose.ts";
 import { columnsPlaces } from "../../src/plan/columns-place.ts";
 import { fieldOf } from "../../src/plan/contenders.ts";
@@ -154,6 +161,27 @@ test("an entry takes 6 bytes, or 4 in half precision, and rows are filled up whe
   assert.is(packCsrSteps(odd, taps, 1, halfScale(odd)).bytes, pointers + 4 * 4);
 });
 
+test("dense weights of a single column come back from two to a word", () => {
+  fc.assert(
+    fc.property(ordinary, fc.integer({ min: 1, max: 5 }), (list, rows) => {
+      const k = list.length;
+      const values = roundedToHalf(Float32Array.from({ length: rows * k }, (_, i) => list[i % k]! * (1 + i)));
+      const w = matrix(rows, values);
+      const scale = halfScale(w);
+      if (scale === undefined) return;
+      const packed = halved(packTransposed({ taps: new Uint32Array(k) } as ColumnsProblem, w, 4), scale);
+      const words = packed.arrays["weights"] as Uint32Array;
+      const each = Math.ceil(rows / 4) * 4;
+      assert.is(words.length, (each * k) / 2);
+      for (let i = 0; i < each * k; i++) {
+        const [row, column] = [i % each, Math.floor(i / each)];
+        const value = decoded((words[i >> 1]! >>> (16 * (i & 1))) & 0xffff) * packed.scale!;
+        assert.is(value + 0, row < rows ? values[row * k + column]! + 0 : 0);
+      }
+    }),
+  );
+});
+
 test("only weights that half precision holds are ever contenders in it", () => {
   const b = graphBuilder("layer");
   const random = seeded(4);
@@ -172,6 +200,29 @@ test("only weights that half precision holds are ever contenders in it", () => {
   };
   assert.not(formatsOf("f32").includes("csr-f16"));
   assert.ok(formatsOf("f16-weights").includes("csr-f16"));
+});
+
+test("a dense single column is offered half precision where that holds its weights", () => {
+  const b = graphBuilder("layer");
+  const random = seeded(4);
+  const w = b.weight(
+    "w",
+    tensor(
+      Float32Array.from({ length: 16 * 64 }, () => random.normal()),
+      [16, 64],
+    ),
+  );
+  b.output(b.node("Gemm", [b.input("x", [1, 64]), w], { transB: 1 }, { name: "layer" }), [1, 16]);
+  const graph = b.build();
+  const formatsOf = (precision: Precision): string[] => {
+    const program = simplify(atPrecision(graph, precision), new Map([["x", [1, 64]]]), new Map(), new Set());
+    const [place] = columnsPlaces(program, assignLayouts(program)).values();
+    const kind = { software: true, maxInvocations: 256, subgroup: 8 };
+    const field = fieldOf(place!, kind);
+    return [...field.dense, ...field.sparse, ...bestPerFormat(place!, kind)].map((r) => r.variant.format);
+  };
+  assert.equal([...new Set(formatsOf("f32"))], ["dense"]);
+  assert.equal([...new Set(formatsOf("f16-weights"))].sort(), ["dense", "dense-f16"]);
 });
 
 test.run();

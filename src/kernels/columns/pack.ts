@@ -17,6 +17,13 @@ export interface Packed {
   readonly density: number;
   /** Factor of the kernel's sums, where the weights do not lie as they are. */
   readonly scale?: number;
+  /** What the kernel must know of them besides. */
+  readonly launch?: {
+    readonly spec?: Readonly<Record<string, number>>;
+    readonly constants?: Readonly<Record<string, number>>;
+    readonly params?: Readonly<Record<string, number>>;
+    readonly bindings?: Readonly<Record<string, string>>;
+  };
 }
 
 /** Row of W at each position of the rows that blocks are cut from; consecutive where there is none. */
@@ -58,7 +65,7 @@ export function rowsOfBlock(p: ColumnsProblem, b: number, r: number, order?: Row
 }
 
 /** Columns in which at least one of the rows holds a value other than zero. */
-function presentColumns(w: WeightMatrix, rows: readonly number[]): number[] {
+export function presentColumns(w: WeightMatrix, rows: readonly number[]): number[] {
   const present: number[] = [];
   for (let k = 0; k < w.k; k++) {
     for (const row of rows) {
@@ -195,4 +202,14 @@ export function blockDensity(p: ColumnsProblem, w: WeightMatrix, r: number, orde
   let present = 0;
   for (let b = 0; b < blocks; b++) present += presentColumns(w, rowsOfBlock(p, b, r, order)).length;
   return present / Math.max(1, blocks * p.k);
+}
+
+/** Packed weights, an even number, in half precision, two to a word; `scale` is their `halfScale`. */
+export function halved({ arrays, density }: Packed, scale: number): Packed {
+  const { weights, ...rest } = arrays;
+  const pairs = Uint32Array.from(
+    { length: weights!.length / 2 },
+    (_, i) => ((halfBits(weights![2 * i + 1]!, scale) << 16) | halfBits(weights![2 * i]!, scale)) >>> 0,
+  );
+  return packed({ ...rest, weights: pairs }, density, 1 / scale);
 }

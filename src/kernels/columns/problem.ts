@@ -169,6 +169,7 @@ export function columnsParams(
     x_h: Math.floor(p.xSteps[1] / u),
     x_w: Math.floor(p.xSteps[2] / u),
     x_group: strips ? (strips.channels / p.groups) * strips.words : p.xGroup / u,
+    x_tap: 0,
     y_base: p.y.base / u,
     y_channel: p.y.channel / u,
     y_d: Math.floor(p.y.steps[0] / u),

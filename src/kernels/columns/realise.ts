@@ -2,10 +2,13 @@ import { rowClusters } from "./cluster.ts";
 import { ellDensity, interleaves, packEll } from "./ell.ts";
 import { halfScale } from "./half.ts";
 import type { Launch, Realised } from "./launch.ts";
+import { interleave, interleavedParams, layStrips } from "./lay.ts";
+import { nmDensity, packNm, packNmSlices, packNmVector, patternOf, slicePatternOf } from "./nm.ts";
 import {
   blockDensity,
   blocksPerGroup,
   densePointers,
+  halved,
   type Packed,
   packBlocks,
   packCsr,
@@ -14,17 +17,18 @@ import {
   packTransposed,
   type WeightMatrix,
 } from "./pack.ts";
-import {
-  type ColumnCut,
-  type ColumnsProblem,
-  columnsParams,
-  cutColumns,
-  interleavedOf,
-  offsetsOf,
-  stripsOf,
-} from "./problem.ts";
+import { type ColumnCut, type ColumnsProblem, columnsParams, cutColumns, offsetsOf } from "./problem.ts";
 import { partsOf, splitWeight, sumParts } from "./split.ts";
-import { blockRowsOf, type Format, isClustered, isCsr, isHalf, type Variant } from "./variants.ts";
+import {
+  blockRowsOf,
+  type Format,
+  isClustered,
+  isCsr,
+  isDense,
+  isHalf,
+  isNm,
+  type Variant,
+} from "./variants.ts";
 import { productsOf, tilingOf, transformWeight } from "./winograd.ts";
 import { aroundProducts } from "./winograd-launches.ts";
 
@@ -68,7 +72,7 @@ export function groupsOf(
 ): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
   if (variant.loop === "vector") return [Math.ceil(p.rowsPerGroup / variant.rows), cut.columns, p.groups];
-  if (variant.loop === "ell")
+  if (variant.loop === "ell" || variant.loop === "slices")
     return [Math.ceil(cut.columns / variant.columns), p.groups * blocksPerGroup(p, variant.rows), 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
   const down = isCsr(variant.format) ? rows : p.groups * blocksPerGroup(p, variant.rows);
@@ -80,10 +84,17 @@ const rowsPerThread = ({ rows, workgroup }: Variant): number => rows / workgroup
 
 /** The weight in the variant's format. */
 function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
-  if (variant.loop === "vector" && variant.format === "dense")
-    return packTransposed(p, w, rowsPerThread(variant));
+  if (variant.loop === "vector" && isDense(variant.format)) {
+    const columns = packTransposed(p, w, rowsPerThread(variant));
+    return isHalf(variant.format) ? halved(columns, halfScale(w)!) : columns;
+  }
   if (variant.format === "ell") return packEll(p, w, variant.rows / 8, variant.load);
   const offsets = offsetsOf(p, variant.load);
+  if (isNm(variant.format)) {
+    if (variant.loop === "slices") return packNmSlices(p, w, variant.rows / 8, offsets);
+    const pack = variant.loop === "vector" ? packNmVector : packNm;
+    return pack(p, w, blockRowsOf(variant.format), offsets);
+  }
   if (variant.format === "csr") return packCsr(w, offsets);
   if (isCsr(variant.format))
     return packCsrSteps(
@@ -115,9 +126,10 @@ export function storedDensity(p: ColumnsProblem, format: Format, w: WeightMatrix
 }
 
 function countStored(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
-  if (format === "dense") return 1;
+  if (isDense(format)) return 1;
   if (format === "ell") return interleaves(p) ? ellDensity(p, w) : 1;
   const r = blockRowsOf(format);
+  if (isNm(format)) return nmDensity(p, w, r);
   return blockDensity(p, w, r, isClustered(format) ? rowClusters(p, w, r) : undefined);
 }
 
@@ -125,12 +137,14 @@ const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
 
 /**
  * Can the variant take this weight? A variable one must be dense, and its rearrangement would have to run on the device; half
- * precision must hold every value exactly, so that the choice of a format never changes a result.
+ * precision must hold every value exactly, so that the choice of a format never changes a result; N:M must hold every value.
  */
-export const takesWeight = (variant: Variant, w: ColumnsWeight): boolean =>
-  isVariable(w)
-    ? variant.format === "dense" && !variant.winograd && variant.parts === 1
-    : !isHalf(variant.format) || halfScale(w) !== undefined;
+export function takesWeight(p: ColumnsProblem, variant: Variant, w: ColumnsWeight): boolean {
+  if (isVariable(w)) return variant.format === "dense" && !variant.winograd && variant.parts === 1;
+  if (variant.loop === "slices") return slicePatternOf(p, w) !== undefined;
+  if (isNm(variant.format)) return patternOf(p, w, blockRowsOf(variant.format)) !== undefined;
+  return !isHalf(variant.format) || halfScale(w) !== undefined;
+}
 
 /** Everything it takes to run a variant on a problem. */
 export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: ColumnsWeight): Realised {
@@ -147,11 +161,13 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
   }
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
   const laid = variant.loop === "ell" ? interleave(p, cut) : cut.load === "strips" ? layStrips(p) : undefined;
+  const { launch } = weights;
   const main: Launch = {
     kernel: variant.kernel,
-    spec: variant.spec,
+    spec: { ...variant.spec, ...launch?.spec },
     constants: {
       ...variant.constants,
+      ...launch?.constants,
       ACT: p.activation.code,
       HAS_RESIDUAL: p.residual ? 1 : 0,
     },
@@ -163,11 +179,13 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
       y: "y",
       rows: "rows" in weights.arrays ? "rows" : "row_ptr" in weights.arrays ? "row_ptr" : "bias",
       ...weights.bindings,
+      ...launch?.bindings,
     },
     params: {
       ...columnsParams(p, cut, blocksPerGroup(p, variant.rows)),
       ...(weights.scale !== undefined && { scale: weights.scale }),
       ...(variant.loop === "ell" && interleavedParams(p, cut)),
+      ...launch?.params,
     },
     groups: groupsOf(p, variant, cut),
   };
@@ -180,7 +198,8 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
   };
 }
 
-type Part = Realised & { readonly bindings: Readonly<Record<string, string>>; readonly scale?: number };
+type Part = Realised &
+  Pick<Packed, "scale" | "launch"> & { readonly bindings: Readonly<Record<string, string>> };
 
 const named = (names: readonly string[]): Record<string, string> =>
   Object.fromEntries(names.map((name) => [name, name]));
@@ -226,65 +245,5 @@ function packOnDevice(p: ColumnsProblem, variant: Variant, w: VariableWeight): P
     bytes: panelRows * panel * 4,
     density: 1,
     bindings: named(["row_ptr", "offsets", "weights"]),
-  };
-}
-
-const copySize = 64;
-
-function layStrips(p: ColumnsProblem): Pick<Realised, "scratch" | "launches"> {
-  const s = stripsOf(p);
-  return {
-    scratch: { strips: s.channels * s.words * 4 },
-    launches: [
-      {
-        kernel: "conv/strips",
-        spec: {},
-        constants: { WG_SIZE: copySize },
-        bindings: { x: "x", strips: "strips" },
-        params: {
-          channels: s.channels,
-          words: s.words,
-          x_base: p.xBase,
-          x_channel: p.xChannel,
-          strip: s.step,
-        },
-        groups: Math.ceil((s.channels * s.words) / copySize),
-      },
-    ],
-  };
-}
-
-/** Chunks take the place of entries, and x starts at its first tap. */
-function interleavedParams(p: ColumnsProblem, cut: ColumnCut): Readonly<Record<string, number>> {
-  const { chunks, channels, words } = interleavedOf(p, cut.load);
-  return { k: (chunks * p.k) / channels, x_base: 0, x_group: chunks * words };
-}
-
-function interleave(p: ColumnsProblem, cut: ColumnCut): Pick<Realised, "scratch" | "launches"> {
-  const strips = cut.load === "strips";
-  const { channels, chunks, words } = interleavedOf(p, cut.load);
-  const elements = p.groups * chunks * words * 8;
-  const u = strips ? 1 : 4;
-  return {
-    scratch: { interleaved: elements * 4 },
-    launches: [
-      {
-        kernel: strips ? "conv/interleave-strips" : "conv/interleave",
-        spec: {},
-        constants: { WG_SIZE: copySize },
-        bindings: { x: "x", interleaved: "interleaved" },
-        params: {
-          channels,
-          chunks,
-          groups: p.groups,
-          words,
-          x_base: p.xBase / u,
-          x_channel: p.xChannel / u,
-          x_group: p.xGroup / u,
-          strip: strips ? stripsOf(p).step : 0,
-        },
-        groups: Math.ceil(elements / copySize),
-      },
-    ],
   };
 }

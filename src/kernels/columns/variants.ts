@@ -7,10 +7,13 @@ import type { TileSide } from "./winograd.ts";
  * with like patterns do, wherever they are, so that an unstructured mask runs in blocks; the zeros that a row gets from its
  * seven neighbours are stored. `ell`: sliced ELL, eight rows by eight channels at a time. `csr-u16`: CSR with 16-bit steps from
  * offset to offset, 6 bytes per non-zero instead of 8, for single columns, where the weights' bytes count. `csr-f16`: and with weights in
- * half precision, 4 bytes; only weights that half precision holds exactly are taken.
+ * half precision, 4 bytes; only weights that half precision holds exactly are taken. `nm4x1`: vector-wise N:M, of every M columns the
+ * same N in four consecutive output channels, whatever N and M the weights show; `nm1x1`: in each by itself. `dense-f16`: dense in
+ * half precision, for single columns.
  */
 export type Format =
   | "dense"
+  | "dense-f16"
   | "csr"
   | "csr-u16"
   | "csr-f16"
@@ -21,10 +24,14 @@ export type Format =
   | "rows4x1"
   | "rows8x1"
   | "rows16x1"
+  | "nm1x1"
+  | "nm4x1"
+  | "nm8x1"
   | "ell";
 
 export const formats: readonly Format[] = [
   "dense",
+  "dense-f16",
   "csr",
   "csr-u16",
   "csr-f16",
@@ -35,12 +42,15 @@ export const formats: readonly Format[] = [
   "rows4x1",
   "rows8x1",
   "rows16x1",
+  "nm1x1",
+  "nm4x1",
+  "nm8x1",
   "ell",
 ];
 
 /** Rows of a block format; 1 where every row has its own columns, 0 for dense. */
 export const blockRowsOf = (format: Format): number =>
-  format === "dense" ? 0 : isCsr(format) || format === "ell" ? 1 : Number(/\d+/.exec(format)![0]);
+  isDense(format) ? 0 : isCsr(format) || format === "ell" ? 1 : Number(/\d+/.exec(format)![0]);
 
 /** Is it CSR, whatever its entries look like? */
 export const isCsr = (format: Format): boolean => csrFormats.some((f) => f === format);
@@ -48,13 +58,19 @@ export const isCsr = (format: Format): boolean => csrFormats.some((f) => f === f
 const csrFormats = ["csr", "csr-u16", "csr-f16"] as const;
 
 /** Does the format hold weights in half precision, and so only those which that holds exactly? */
-export const isHalf = (format: Format): boolean => format === "csr-f16";
+export const isHalf = (format: Format): boolean => format.endsWith("-f16");
+
+/** Does the format hold every weight, zeros too? */
+export const isDense = (format: Format): boolean => format === "dense" || format === "dense-f16";
+
+/** Does the format keep N of every M columns? */
+export const isNm = (format: Format): boolean => format.startsWith("nm");
 
 /** Do the blocks of the format take rows from anywhere? */
 export const isClustered = (format: Format): boolean => format.startsWith("rows");
 
 /** The loop that multiplies: what a load of weights costs, and how a group of threads shares it. */
-export type Loop = "uniform" | "shuffle" | "csr" | "pair" | "vector" | "ell";
+export type Loop = "uniform" | "shuffle" | "csr" | "pair" | "vector" | "ell" | "slices";
 
 /** One way to run a columns problem: kernels with their constants, for one format. Plain data; the list drives tests, bench and plan. */
 export interface Variant {
@@ -78,11 +94,12 @@ export interface Variant {
 }
 
 /** Lanes that a subgroup must have for a loop; 0 where it needs no subgroups. */
-export const subgroupOf = (loop: Loop): number => (loop === "shuffle" || loop === "ell" ? 8 : 0);
+export const subgroupOf = (loop: Loop): number =>
+  loop === "shuffle" || loop === "ell" || loop === "slices" ? 8 : 0;
 
 const suffix: Readonly<Record<Load, string>> = { word: "-scalar", quad: "", strips: "-strips" };
 
-type Gather = Exclude<Loop, "vector" | "ell">;
+type Gather = Exclude<Loop, "vector" | "ell" | "slices">;
 
 const kernels: Readonly<Record<Exclude<Gather, "csr">, string>> = {
   uniform: "gather-block",
@@ -98,9 +115,11 @@ function gather(
   columns: number,
   workgroup: number,
 ): Variant {
-  const base = loop === "csr" ? `gather-${format}` : kernels[loop];
+  const nm = isNm(format);
+  const plain = loop === "csr" ? `gather-${format}` : kernels[loop];
+  const base = nm ? plain.replace("block", rows === 1 ? "nm-row" : "nm") : plain;
   const kernel = `conv/${base}${suffix[load]}` as KernelName;
-  const named = loop === "csr" || loop === "pair" ? "" : `r${rows}`;
+  const named = loop === "csr" || loop === "pair" || rows === 1 ? "" : `r${rows}`;
   const permuted: Record<string, number> = isClustered(format) ? { PERMUTED: 1 } : {};
   return {
     name: `${kernel.slice(5)}/${named}v${columns}w${workgroup}`,
@@ -113,11 +132,11 @@ function gather(
     workgroup,
     spec: {
       V: columns,
-      ...(loop === "uniform" && { R4: rows / 4 }),
+      ...(loop === "uniform" && rows > 1 && { R4: rows / 4 }),
       ...(loop === "shuffle" && { R: rows }),
     },
     constants:
-      loop === "uniform" || loop === "shuffle"
+      (loop === "uniform" || loop === "shuffle") && !nm
         ? { WG_SIZE: workgroup, SHARED_OFFSETS: format === "dense" ? 1 : 0, ...permuted }
         : { WG_SIZE: workgroup, ...permuted },
     winograd: 0,
@@ -125,16 +144,16 @@ function gather(
   };
 }
 
-/** A kernel for a few columns; `quads`: dense, four rows per thread instead of one. */
-function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number, quads = false): Variant {
-  const kernel: KernelName = quads ? "matmul/dense-vector-quads" : `matmul/${format}-vector`;
+/** A kernel for a few columns, one row per thread. */
+function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number): Variant {
+  const kernel: KernelName = `matmul/${format}-vector`;
   return {
     name: `${kernel.slice(7)}/w${workgroup}`,
     format,
     loop: "vector",
     kernel,
     load: "word",
-    rows: quads ? 4 * workgroup : workgroup,
+    rows: workgroup,
     columns: 1,
     workgroup,
     spec: {},
@@ -143,6 +162,47 @@ function vector(format: "dense" | (typeof csrFormats)[number], workgroup: number
     parts: 1,
   };
 }
+
+/** Dense, four rows per thread instead of one. */
+const vectorQuads = (format: "dense" | "dense-f16", workgroup: number): Variant => {
+  const kernel: KernelName = `matmul/${format}-vector-quads`;
+  return {
+    ...vector("dense", workgroup),
+    name: `${kernel.slice(7)}/w${workgroup}`,
+    format,
+    kernel,
+    rows: 4 * workgroup,
+  };
+};
+
+/** N:M for a few columns, as many rows per thread as share a pattern. */
+const nmVector = (rows: 1 | 4 | 8, workgroup: number): Variant => ({
+  ...vector("dense", workgroup),
+  name: `nm-vector${rows > 1 ? "-quads" : ""}/w${workgroup}`,
+  format: `nm${rows}x1`,
+  kernel: rows > 1 ? "matmul/nm-vector-quads" : "matmul/nm-vector",
+  rows: rows * workgroup,
+  spec: rows > 1 ? { LOADS: rows / 4 } : {},
+});
+
+/** N:M of single rows, slices of 8 rows on the same columns of x. */
+const slices = (load: Load, count: number, columns: number): Variant => {
+  const kernel = `conv/slice-nm${suffix[load]}` as KernelName;
+  return {
+    name: `${kernel.slice(5)}/r${8 * count}v${columns}`,
+    format: "nm1x1",
+    loop: "slices",
+    kernel,
+    load,
+    rows: 8 * count,
+    columns,
+    workgroup: 8,
+    spec: { RG: count, V: columns },
+    constants: {},
+    winograd: 0,
+    parts: 1,
+  };
+};
 
 /** Slices of 8 rows, all of them on the same columns of x. */
 const ell = (load: "quad" | "strips", slices: number, columns: number): Variant => {
@@ -187,6 +247,19 @@ const blocks = [4, 8, 16] as const;
 const sizes = [8, 16, 32, 64, 128] as const;
 const few = [8, 16, 32] as const;
 
+/** The tiles of blocks of R rows, whatever says which columns they hold. */
+const blockTiles = (r: number, format: Format): Variant[] => [
+  ...sizes.flatMap((w) => [
+    ...tiles([r], [1, 2, 4], 4, 32).map(([, v]) => gather("uniform", format, "quad", r, v, w)),
+    ...tiles([r], [4, 8], 16, 64).map(([, v]) => gather("uniform", format, "word", r, v, w)),
+  ]),
+  ...few.flatMap((w) => [
+    ...tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, "quad", r, v, w)),
+    ...tiles([r], [4, 8], 32, 128).map(([, v]) => gather("shuffle", format, "word", r, v, w)),
+    ...tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, "strips", r, v, w)),
+  ]),
+];
+
 const denseQuads = sizes.flatMap((w) =>
   [
     [4, 3],
@@ -212,7 +285,7 @@ const denseWords = sizes.flatMap((w) =>
 const shuffledWords = few.flatMap((w) =>
   tiles([8, 16, 32, 64], [4, 8], 64, 256).map(([r, v]) => gather("shuffle", "dense", "word", r, v, w)),
 );
-const denseVectors = sizes.flatMap((w) => [vector("dense", w), vector("dense", w, true)]);
+const denseVectors = sizes.flatMap((w) => [vector("dense", w), vectorQuads("dense", w)]);
 
 /** Where K is split there are few columns: tiles of few, and every other size of workgroup. */
 const splitTiles = [...denseQuads, ...shuffledQuads, ...denseWords, ...shuffledWords, ...denseVectors].filter(
@@ -237,23 +310,25 @@ export const variants: readonly Variant[] = [
   ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("pair", "block2x1", "word", 2, v, w))),
   ...few.flatMap((w) => [2, 4, 8].map((v) => gather("shuffle", "block2x1", "strips", 2, v, w))),
   ...blocks.flatMap((r) =>
-    ([`block${r}x1`, `rows${r}x1`] as const).flatMap((format) => [
-      ...sizes.flatMap((w) => [
-        ...tiles([r], [1, 2, 4], 4, 32).map(([, v]) => gather("uniform", format, "quad", r, v, w)),
-        ...tiles([r], [4, 8], 16, 64).map(([, v]) => gather("uniform", format, "word", r, v, w)),
-      ]),
-      ...few.flatMap((w) => [
-        ...tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, "quad", r, v, w)),
-        ...tiles([r], [4, 8], 32, 128).map(([, v]) => gather("shuffle", format, "word", r, v, w)),
-        ...tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, "strips", r, v, w)),
-      ]),
-    ]),
+    ([`block${r}x1`, `rows${r}x1`] as const).flatMap((format) => blockTiles(r, format)),
+  ),
+  ...sizes.flatMap((w) => [
+    ...[2, 4, 8].map((v) => gather("uniform", "nm1x1", "quad", 1, v, w)),
+    ...[4, 8, 16].map((v) => gather("uniform", "nm1x1", "word", 1, v, w)),
+  ]),
+  ...([4, 8] as const).flatMap((r) => blockTiles(r, `nm${r}x1`)),
+  ...(["quad", "strips", "word"] as const).flatMap((load) =>
+    tiles([2, 4, 8], [2, 4, 8], 8, 32).map(([count, v]) => slices(load, count, v)),
   ),
   ...(["quad", "strips"] as const).flatMap((load) =>
     [1, 2, 4, 8].flatMap((slices) => [4, 8].map((v) => ell(load, slices, v))),
   ),
   ...denseVectors,
-  ...sizes.flatMap((w) => csrFormats.map((format) => vector(format, w))),
+  ...sizes.flatMap((w) => [
+    vectorQuads("dense-f16", w),
+    ...csrFormats.map((format) => vector(format, w)),
+    ...([1, 4, 8] as const).map((rows) => nmVector(rows, w)),
+  ]),
 ];
 
 const byName = new Map(variants.map((v) => [`${v.format} ${v.name}`, v]));

@@ -1,0 +1,67 @@
+import type { Realised } from "./launch.ts";
+import { type ColumnCut, type ColumnsProblem, interleavedOf, stripsOf } from "./problem.ts";
+
+/** Copies of x that a kernel reads in its place. */
+export type Laid = Pick<Realised, "scratch" | "launches">;
+
+const copySize = 64;
+
+/** Copies one image into strips. */
+export function layStrips(p: ColumnsProblem): Laid {
+  const s = stripsOf(p);
+  return {
+    scratch: { strips: s.channels * s.words * 4 },
+    launches: [
+      {
+        kernel: "conv/strips",
+        spec: {},
+        constants: { WG_SIZE: copySize },
+        bindings: { x: "x", strips: "strips" },
+        params: {
+          channels: s.channels,
+          words: s.words,
+          x_base: p.xBase,
+          x_channel: p.xChannel,
+          strip: s.step,
+        },
+        groups: Math.ceil((s.channels * s.words) / copySize),
+      },
+    ],
+  };
+}
+
+/** Chunks take the place of entries, and x starts at its first tap. */
+export function interleavedParams(p: ColumnsProblem, cut: ColumnCut): Readonly<Record<string, number>> {
+  const { chunks, channels, words } = interleavedOf(p, cut.load);
+  return { k: (chunks * p.k) / channels, x_base: 0, x_group: chunks * words };
+}
+
+/** Copies x so that the channels of a chunk lie side by side. */
+export function interleave(p: ColumnsProblem, cut: ColumnCut): Laid {
+  const strips = cut.load === "strips";
+  const { channels, chunks, words } = interleavedOf(p, cut.load);
+  const elements = p.groups * chunks * words * 8;
+  const u = strips ? 1 : 4;
+  return {
+    scratch: { interleaved: elements * 4 },
+    launches: [
+      {
+        kernel: strips ? "conv/interleave-strips" : "conv/interleave",
+        spec: {},
+        constants: { WG_SIZE: copySize },
+        bindings: { x: "x", interleaved: "interleaved" },
+        params: {
+          channels,
+          chunks,
+          groups: p.groups,
+          words,
+          x_base: p.xBase / u,
+          x_channel: p.xChannel / u,
+          x_group: p.xGroup / u,
+          strip: strips ? stripsOf(p).step : 0,
+        },
+        groups: Math.ceil(elements / copySize),
+      },
+    ],
+  };
+}
