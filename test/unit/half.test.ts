@@ -60,6 +60,14 @@ test("rounded values lie within half a unit of the eleventh bit, or are lost far
   );
 });
 
+test("rounding that lifts the largest value to the next power of two is done once", () => {
+  // 2 - 2^-12 becomes 2, beside which 2^-27 is the least that stays: 2^-28 of it.
+  const rounded = roundedToHalf(Float32Array.of(2 - 2 ** -12, 2 ** -27, 2 ** -28));
+  assert.equal([...rounded], [2, 2 ** -27, 0]);
+  assert.equal(roundedToHalf(rounded), rounded);
+  assert.is(halfScale(matrix(1, rounded)), 2 ** 13);
+});
+
 test("every rounded value comes back from its 16 bits exactly, at any magnitude", () => {
   fc.assert(
     fc.property(ordinary, fc.integer({ min: -40, max: 40 }), (list, exponent) => {
@@ -169,7 +177,8 @@ test("dense weights of a single column come back from two to a word", () => {
       const w = matrix(rows, values);
       const scale = halfScale(w);
       if (scale === undefined) return;
-      const packed = halved(packTransposed({ taps: new Uint32Array(k) } as ColumnsProblem, w, 4), scale);
+      const problem = { taps: new Uint32Array(k), groups: 1, rowsPerGroup: rows } as ColumnsProblem;
+      const packed = halved(packTransposed(problem, w, 4), scale);
       const words = packed.arrays["weights"] as Uint32Array;
       const each = Math.ceil(rows / 4) * 4;
       assert.is(words.length, (each * k) / 2);

@@ -19,31 +19,35 @@ const bitsOf = (values: Float32Array): Uint32Array =>
 
 const exponentOf = (bits: number): number => ((bits >>> 23) & 255) - bias;
 
-/** Exponent of the largest magnitude; undefined where there is none that a power of two could bring to the top. */
+/** To nearest, ties to even. */
+const rounded = (b: number): number => (b + (lostMask >>> 1) + ((b >>> lost) & 1)) & ~lostMask;
+
+/**
+ * Exponent of the largest magnitude, rounded, which may lift it to the next power of two; undefined where there is none that a power of
+ * two could bring to the top.
+ */
 function largestExponent(bits: Uint32Array): number | undefined {
   let most = 0;
   for (const b of bits) most = Math.max(most, b & 0x7fffffff);
-  const exponent = exponentOf(most);
+  const exponent = exponentOf(rounded(most));
   return Math.abs(exponent) <= mostExponent ? exponent : undefined;
 }
 
 /**
- * The values in f16's 11 significant bits, to nearest, ties to even; below 2^-27 of the largest magnitude they become zero. Values
+ * The values in f16's 11 significant bits, to nearest, ties to even; below 2^-28 of the largest magnitude they become zero. Values
  * that f16 cannot hold under any power of two (an infinity, a NaN, nothing but zeros) stay as they are.
  */
 export function roundedToHalf(values: Float32Array): Float32Array {
-  const rounded = values.slice();
-  const bits = bitsOf(rounded);
+  const result = values.slice();
+  const bits = bitsOf(result);
   const most = largestExponent(bits);
-  if (most === undefined) return rounded;
-  // One more than the packing needs: rounding may lift the largest to the next power of two.
-  const least = leastNormal + 1 - topExponent + most;
+  if (most === undefined) return result;
+  const least = leastNormal - topExponent + most;
   for (let i = 0; i < bits.length; i++) {
     const b = bits[i]!;
-    if (((b >>> 23) & 255) < least) bits[i] = 0;
-    else bits[i] = (b + (lostMask >>> 1) + ((b >>> lost) & 1)) & ~lostMask;
+    bits[i] = ((b >>> 23) & 255) < least ? 0 : rounded(b);
   }
-  return rounded;
+  return result;
 }
 
 const scales = new WeakMap<WeightMatrix, { readonly scale: number | undefined }>();
