@@ -1,6 +1,6 @@
 // What filter pruning costs in accuracy on a trained net, method by method beside random draws, before and after retraining:
 //   node --import tsx bench/filters.ts MODEL --train DATA --test DATA --json FILE [--layers PATTERN] [--rates 0.1,0.2,0.3]
-//     [--methods hrank,magnitude] [--seeds 5] [--images 640] [--limit N] [--retrain EPOCHS] [--recover bias|least-squares]
+//     [--methods hrank,magnitude] [--seeds 5] [--images 640] [--limit N] [--retrain EPOCHS] [--lr RATE] [--recover bias|least-squares]
 // Resumable: a row that FILE holds already is not measured again; one with other settings is. PATTERN picks layers by name, such as
 // '\.conv1$' for the first convolution of every block. Test images judge and choose nothing.
 import { parseArgs } from "node:util";
@@ -33,6 +33,8 @@ export interface FilterRow extends Identified {
   readonly method: string;
   readonly rate: number;
   readonly seed: number;
+  /** Learning rate of the retraining; that of the net's defaults where there is none. */
+  readonly trainedAt?: number;
   readonly top1: number;
   /** After retraining. */
   readonly retrained?: number;
@@ -51,6 +53,7 @@ const { values: o, positionals } = parseArgs({
     images: { type: "string", default: "640" },
     limit: { type: "string", default: "1000000" },
     retrain: { type: "string", default: "0" },
+    lr: { type: "string" },
     recover: { type: "string" },
   },
 });
@@ -74,6 +77,7 @@ const settings = {
   layers: o.layers,
   images: Number(o.images),
   epochs,
+  ...(o.lr !== undefined && { rate: Number(o.lr) }),
   ...(recover && { recover }),
 };
 const kept = keptRows<FilterRow>(o.json);
@@ -103,9 +107,17 @@ async function measured(method: string, rate: number, seed: number): Promise<Fil
     ...(recover && { recover }),
   });
   const accuracy = await top1(gpu, pruned, test);
-  const again = { epochs, fineTune: true, validation: 0, test, seed: 1 };
+  const again = { epochs, fineTune: true, validation: 0, test, seed: 1, ...(o.lr && { rate: Number(o.lr) }) };
   const retrained = epochs > 0 ? (await train(gpu, pruned, data, again)).test!.top1 : undefined;
-  const row = { id, method, rate, seed, top1: accuracy, ...(retrained !== undefined && { retrained }) };
+  const row = {
+    id,
+    method,
+    rate,
+    seed,
+    ...(o.lr !== undefined && { trainedAt: Number(o.lr) }),
+    top1: accuracy,
+    ...(retrained !== undefined && { retrained }),
+  };
   await kept.add(row);
   return row;
 }

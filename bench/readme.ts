@@ -7,7 +7,7 @@ import { environmentLine } from "../src/report/environment.ts";
 import { count, percent } from "../src/report/format.ts";
 import { markdownTable } from "../src/report/table.ts";
 import { type DeadResult, deadTable } from "./dead.ts";
-import type { FiltersResult } from "./filters.ts";
+import type { FilterRow, FiltersResult } from "./filters.ts";
 import type { DlmcResult } from "./kernels/dlmc.ts";
 import type { ByBatch, KernelsResult } from "./kernels/result.ts";
 import { methodsTable, points } from "./methods/result.ts";
@@ -121,22 +121,24 @@ function dlmc({ summary, environment, batch }: DlmcResult): string {
 }
 
 function filters({ rows, dense, settings, environment }: FiltersResult): string {
-  const places = [...new Set(rows.map((r) => `${r.rate} ${r.method}`))].sort(
-    (a, b) => Number.parseFloat(a) - Number.parseFloat(b) || (a.endsWith("random") ? 1 : -1),
+  const placeOf = (r: FilterRow): string => `${r.rate} ${r.trainedAt ?? ""} ${r.method}`;
+  const places = [...new Set(rows.map(placeOf))].sort(
+    (a, b) => Number.parseFloat(a) - Number.parseFloat(b) || (a < b ? -1 : 1),
   );
   const table = places.map((place) => {
-    const own = rows.filter((r) => `${r.rate} ${r.method}` === place);
-    const { rate, method } = own[0]!;
+    const own = rows.filter((r) => placeOf(r) === place);
+    const { rate, method, trainedAt } = own[0]!;
     const after = own.flatMap((r) => (r.retrained === undefined ? [] : [r.retrained]));
     return [
       `${+(100 * rate).toFixed(1)} %`,
       method,
       points(own.map((r) => r.top1)),
+      trainedAt === undefined ? "default" : String(trainedAt),
       points(after),
       String(own.length),
     ];
   });
-  const head = ["filters removed", "method", "top-1 % before", "after retraining", "draws"];
+  const head = ["filters removed", "method", "top-1 % before", "rate", "after retraining", "draws"];
   return `${markdownTable(head, table)}\n\nUnpruned ${percent(dense)} of ${count(settings.test)} test images; ${settings.epochs} epoch on ${count(settings.train)} training images. ${environmentLine(environment)}.`;
 }
 
