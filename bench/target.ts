@@ -85,7 +85,9 @@ const solved = await pruneToTarget(gpu, graph, data, {
     onLayer: (soFar) => void (file && writeFileSync(file, JSON.stringify(soFar))),
   },
   onAttempt: (a) =>
-    console.error(`solved: ${a.predicted.toFixed(2)} ms predicted, ${a.measured.median.toFixed(2)} measured`),
+    console.error(
+      `solved: ${a.predicted.toFixed(2)} ms predicted, ${a.measured.median.toFixed(2)} measured, unpruned ${a.dense.median.toFixed(2)}`,
+    ),
 });
 
 const uniformly = async (sparsity: number): Promise<Graph> =>
