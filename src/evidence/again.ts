@@ -20,6 +20,9 @@ export const evidenceAgain =
       seed,
       norms,
       skip: options.skip,
+      ...(options.granularity === "filter" && {
+        budget: { scope: options.scope, roundTo: options.roundTo, rounding: options.rounding },
+      }),
       ...(images > 0 && { images, batch }),
       ...(sparsity !== undefined && { sparsity }),
       ...(rounds !== undefined && { rounds }),

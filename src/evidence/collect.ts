@@ -14,7 +14,7 @@ import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import { seeded, shuffle } from "../tensor/random.ts";
 import { wholeNumber } from "../tensor/shape.ts";
 import { dataFacts } from "../train/manifest.ts";
-import type { Calibration, CollectContext } from "./collector.ts";
+import type { Calibration, CollectContext, FilterBudget } from "./collector.ts";
 import { findCollector } from "./index.ts";
 
 export interface CollectOptions {
@@ -36,6 +36,8 @@ export interface CollectOptions {
   readonly skip?: readonly string[];
   /** For methods that prune in rounds while they gather: how many rounds. */
   readonly rounds?: number;
+  /** For methods that prune while they gather (particle): how their shares become counts, as in the pruning to come. */
+  readonly budget?: FilterBudget;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -82,6 +84,7 @@ export async function collectEvidence(
     seed,
     sparsity: options.sparsity,
     rounds: options.rounds,
+    ...(options.budget && { budget: options.budget }),
     ...(options.onProgress && { onProgress: options.onProgress }),
   };
   const evidence: Partial<Record<EvidenceKind, ReadonlyMap<string, HostTensor>>> = {};

@@ -2,6 +2,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { EvidenceKind } from "../prune/evidence.ts";
 import type { PrunableLayer } from "../prune/layers.ts";
+import type { PruneOptions } from "../prune/options.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 
 /** Images with labels to gather evidence on, in batches of one size. */
@@ -14,6 +15,9 @@ export interface Calibration {
   /** The same images in batches of another size, which must divide their number. */
   inBatchesOf(batch: number): Calibration;
 }
+
+/** How shares of filters become counts. */
+export type FilterBudget = Pick<PruneOptions, "scope" | "roundTo" | "rounding">;
 
 /** What a collector may use. */
 export interface CollectContext {
@@ -29,6 +33,7 @@ export interface CollectContext {
   /** For collectors that prune on the way. */
   readonly sparsity: number | undefined;
   readonly rounds: number | undefined;
+  readonly budget?: FilterBudget;
   readonly onProgress?: (done: number, total: number) => void;
 }
 

@@ -48,6 +48,7 @@ export const particles: Collector = {
         const skip = skippedOf(graph, layers);
         const options = {
           method: "particle",
+          ...context.budget,
           sparsity,
           skip,
           keepShape: true,

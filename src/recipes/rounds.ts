@@ -83,17 +83,24 @@ export async function pruneInRounds(
 export function gathering(
   gpu: Gpu,
   data: Dataset | undefined,
-  { method: name, recover, granularity, sparsity, seed }: Omit<PruneOptions, "evidence">,
+  { method: name, recover, granularity, sparsity, seed, ...how }: Omit<PruneOptions, "evidence">,
   collect: CollectOptions,
 ): (graph: Graph, skip: readonly string[] | undefined) => Promise<Evidence> {
   const method = findMethod(name);
   const needs = neededEvidence(method, recover, granularity);
+  const { scope, roundTo, rounding } = how;
+  const budget = {
+    ...(scope && { scope }),
+    ...(roundTo !== undefined && { roundTo }),
+    ...(rounding && { rounding }),
+  };
   return (graph, skip) =>
     collectEvidence(gpu, graph, data, needs, {
       ...(method.defaults?.images !== undefined && { images: method.defaults.images }),
       ...(typeof sparsity === "number" && { sparsity }),
       ...(skip && { skip }),
       ...(seed !== undefined && { seed }),
+      budget,
       ...collect,
     });
 }

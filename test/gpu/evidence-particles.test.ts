@@ -87,6 +87,11 @@ gpuTest(
       const { graph: pruned } = await prune(graph, { method: "particle", sparsity: 0.66, evidence });
       assertClose(toNumbers(pruned.weights.get("conv0.weight")!), [1, -1, -1, 1], {});
     }
+    // Patterns are judged with as many filters as will stay: four where counts are multiples of four.
+    const budget = { roundTo: 4 };
+    const four = await collectEvidence(gpu, graph, data, "particle", { ...options, budget, seed: 1 });
+    const kept = toNumbers(four.particles!.get("conv0.weight")!).filter((s) => s >= 1);
+    assert.is(kept.length, 4);
     await fails(
       () => collectEvidence(gpu, graph, data, "particle", { preprocessing: options.preprocessing }),
       "E_INPUT",
