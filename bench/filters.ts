@@ -19,7 +19,7 @@ import { nodeHost } from "../src/report/host.ts";
 import { train } from "../src/train/train.ts";
 import { top1 } from "./accuracy.ts";
 import { type Identified, keptRows, netId } from "./kept-rows.ts";
-import { points } from "./methods/result.ts";
+import { known, points } from "./methods/result.ts";
 
 export interface FiltersResult {
   readonly environment: Environment;
@@ -70,6 +70,7 @@ const recover = o.recover as Recovery | undefined;
 const pattern = new RegExp(o.layers);
 const layers = prunableLayers(graph, staticTypes(graph)).filter((l) => pattern.test(l.name));
 const epochs = Number(o.retrain);
+const rateOfTraining = o.lr === undefined ? undefined : Number(o.lr);
 const settings = {
   model: await netId(graph),
   train: data.length,
@@ -77,7 +78,7 @@ const settings = {
   layers: o.layers,
   images: Number(o.images),
   epochs,
-  ...(o.lr !== undefined && { rate: Number(o.lr) }),
+  ...(rateOfTraining !== undefined && { rate: rateOfTraining }),
   ...(recover && { recover }),
 };
 const kept = keptRows<FilterRow>(o.json);
@@ -107,14 +108,21 @@ async function measured(method: string, rate: number, seed: number): Promise<Fil
     ...(recover && { recover }),
   });
   const accuracy = await top1(gpu, pruned, test);
-  const again = { epochs, fineTune: true, validation: 0, test, seed: 1, ...(o.lr && { rate: Number(o.lr) }) };
+  const again = {
+    epochs,
+    fineTune: true,
+    validation: 0,
+    test,
+    seed: 1,
+    ...(rateOfTraining !== undefined && { rate: rateOfTraining }),
+  };
   const retrained = epochs > 0 ? (await train(gpu, pruned, data, again)).test!.top1 : undefined;
   const row = {
     id,
     method,
     rate,
     seed,
-    ...(o.lr !== undefined && { trainedAt: Number(o.lr) }),
+    ...(rateOfTraining !== undefined && { trainedAt: rateOfTraining }),
     top1: accuracy,
     ...(retrained !== undefined && { retrained }),
   };
@@ -122,10 +130,8 @@ async function measured(method: string, rate: number, seed: number): Promise<Fil
   return row;
 }
 
-const shown = (list: readonly (number | undefined)[]): string => {
-  const known = list.filter((v) => v !== undefined);
-  return known.length === 0 ? "" : points(known);
-};
+const shown = (list: readonly (number | undefined)[]): string =>
+  known(list).length === 0 ? "" : points(known(list));
 
 const dense = await top1(gpu, graph, test);
 await kept.write({ environment: environment(gpu.adapter, nodeHost()), dense, settings });

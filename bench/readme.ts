@@ -10,7 +10,7 @@ import { type DeadResult, deadTable } from "./dead.ts";
 import type { FilterRow, FiltersResult } from "./filters.ts";
 import type { DlmcResult } from "./kernels/dlmc.ts";
 import type { ByBatch, KernelsResult } from "./kernels/result.ts";
-import { methodsTable, points } from "./methods/result.ts";
+import { known, methodsTable, points } from "./methods/result.ts";
 import { label, type ModelsResult } from "./models/models.ts";
 import type { PeersResult } from "./peers/result.ts";
 import type { SurgeryResult } from "./surgery/surgery.ts";
@@ -128,7 +128,7 @@ function filters({ rows, dense, settings, environment }: FiltersResult): string 
   const table = places.map((place) => {
     const own = rows.filter((r) => placeOf(r) === place);
     const { rate, method, trainedAt } = own[0]!;
-    const after = own.flatMap((r) => (r.retrained === undefined ? [] : [r.retrained]));
+    const after = known(own.map((r) => r.retrained));
     return [
       `${+(100 * rate).toFixed(1)} %`,
       method,

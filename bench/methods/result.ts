@@ -45,7 +45,9 @@ export const points = (values: readonly number[]): string => {
   return `${mean.toFixed(2)}${deviation === undefined ? "" : ` ± ${deviation.toFixed(2)}`}`;
 };
 
-const known = (values: readonly (number | undefined)[]): number[] => values.filter((v) => v !== undefined);
+/** Those that were measured. */
+export const known = (values: readonly (number | undefined)[]): number[] =>
+  values.filter((v) => v !== undefined);
 
 const mean = (values: readonly number[]): number => spreadOf(values).mean;
 

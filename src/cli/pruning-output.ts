@@ -23,23 +23,25 @@ export interface Baseline {
 }
 
 /** Writes the first of the pruned models with its record and manifest. */
-export async function save(runs: readonly Repeat[], { output }: { readonly output: string }): Promise<void> {
+export async function saveRuns(
+  runs: readonly Repeat[],
+  { output }: { readonly output: string },
+): Promise<void> {
   const [{ outcome, manifest }] = runs as readonly [Repeat];
   await saveModel(outcome.graph, output);
   writeWhole(`${output}.record.json`, `${JSON.stringify(outcome.record, undefined, 2)}\n`);
   writeWhole(`${output}.manifest.json`, `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
-/** Writes a pruned model as `save` does, unless that was done before its baselines, and says what it came to; `extra` goes into the JSON as well. */
-export async function finish(
+/** Says what a pruning came to, on the terminal and as JSON; `extra` goes into the JSON as well. */
+export function reportRuns(
   before: Graph,
   runs: readonly Repeat[],
   options: CommonOptions & { readonly output: string },
   beside: readonly Baseline[] = [],
   extra: Readonly<Record<string, unknown>> = {},
   latency?: SeedLatency,
-): Promise<void> {
-  if (beside.length === 0) await save(runs, options);
+): void {
   const [{ outcome }] = runs as readonly [Repeat];
   const top1 = accuracyOf(runs);
   const jaccard = meanOverlap(runs.map((r) => r.outcome.graph));

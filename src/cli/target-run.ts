@@ -11,7 +11,7 @@ import { percent } from "../report/format.ts";
 import { print, withGpu } from "./context.ts";
 import { preprocessingOption } from "./preprocessing.ts";
 import { startProgress } from "./progress.ts";
-import { finish } from "./pruning-output.ts";
+import { reportRuns, saveRuns } from "./pruning-output.ts";
 import { modelSeed, type PruneCommandOptions, requestFor, testTop1 } from "./pruning-run.ts";
 import { interruptible, readScan, writeScan } from "./scan-file.ts";
 
@@ -65,9 +65,9 @@ export async function runTarget(spec: string, options: PruneCommandOptions): Pro
       );
       const top1 = await testTop1(gpu, outcome.graph, options, progress);
       const run = { seed: options.seed ?? 1, outcome, ...(top1 !== undefined && { top1 }) };
-      await finish(graph, [{ ...run, manifest: { ...manifest, target: { ...report } } }], options, [], {
-        target: report,
-      });
+      const runs = [{ ...run, manifest: { ...manifest, target: { ...report } } }];
+      await saveRuns(runs, options);
+      reportRuns(graph, runs, options, [], { target: report });
       print(options, describe(report));
       const { targetMs } = report;
       if (targetMs !== undefined && report.measured.median > targetMs) {

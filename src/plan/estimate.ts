@@ -92,13 +92,13 @@ export function estimate(
   const [across, down, deep] = groupsOf(p, variant, cut);
   const workgroups = across * down * deep;
   const steps = workgroups * Math.ceil(workgroup / rates.lanes) * idle(workgroups * workgroup, rates);
-  if (loop === "vector" && isNm(variant.format)) {
-    const perThread = rows / workgroup;
-    const weights = perThread === 1 ? rates.word : (perThread / 4) * rates.quad;
-    const entry = rates.word + weights + positionCost + perThread * rates.fma;
-    return steps * p.k * density * entry;
-  }
   if (loop === "vector") {
+    if (isNm(variant.format)) {
+      const perThread = rows / workgroup;
+      const weights = perThread === 1 ? rates.word : (perThread / 4) * rates.quad;
+      const entry = rates.word + weights + positionCost + perThread * rates.fma;
+      return steps * p.k * density * entry;
+    }
     if (isCsr(variant.format)) {
       const entry = rates.word + vectorEntry(variant.format, rates) + rates.fma;
       return steps * p.k * density * entry;
@@ -186,8 +186,9 @@ function estimateSlices(
   density: number,
   kind: AdapterKind,
 ): number {
-  const rates = kind.software ? software : hardware;
+  const rates = ratesOf(kind);
   const [across, down] = groupsOf(p, variant, cut);
+  const workgroups = across * down * idle(across * down * variant.workgroup, rates);
   const { rows, columns } = variant;
   const slices = rows / 8;
   const floats = cut.load === "word" ? 1 : 4;
@@ -198,11 +199,8 @@ function estimateSlices(
   const writtenOut = slices * columns * 8 * density;
   const pressure = kind.software && writtenOut > 64 ? 1.6 : 1;
   const narrow = kind.software ? 1 : rates.lanes / 8;
-  return (
-    across * down * narrow * (p.k / 8) * (chunk + 8 * density * slices * step) * pressure +
-    across * down * finish +
-    copy
-  );
+  const steps = (p.k / 8) * (chunk + 8 * density * slices * step);
+  return workgroups * (narrow * steps * pressure + finish) + copy;
 }
 
 function copyCost(p: ColumnsProblem, rates: Rates): number {
@@ -261,15 +259,17 @@ export const runsOn = (variant: Variant, kind: AdapterKind): boolean =>
  * that split K are among them only where the cheapest direct one leaves part of the adapter idle: more workgroups are all they bring.
  */
 export function rank(p: ColumnsProblem, format: Format, density: number, kind: AdapterKind): Ranked[] {
-  const list = variants
-    .filter((v) => v.format === format && runsOn(v, kind))
-    .flatMap((variant) => {
+  const own = variants.filter((v) => v.format === format && runsOn(v, kind));
+  const ranked = (list: readonly Variant[]): Ranked[] =>
+    list.flatMap((variant) => {
       const cut = cutFor(p, variant);
       return cut ? [{ variant, cut, density, cost: estimate(p, variant, cut, density, kind) }] : [];
-    })
-    .sort((a, b) => a.cost - b.cost);
-  const direct = list.find(({ variant }) => variant.parts === 1 && !variant.winograd);
-  return direct && leavesIdle(p, direct, kind) ? list : list.filter(({ variant }) => variant.parts === 1);
+    });
+  const byCost = (a: Ranked, b: Ranked): number => a.cost - b.cost;
+  const whole = ranked(own.filter((v) => v.parts === 1)).sort(byCost);
+  const direct = whole.find(({ variant }) => !variant.winograd);
+  if (!direct || !leavesIdle(p, direct, kind)) return whole;
+  return [...whole, ...ranked(own.filter((v) => v.parts > 1))].sort(byCost);
 }
 
 function leavesIdle(p: ColumnsProblem, { variant, cut }: Ranked, kind: AdapterKind): boolean {

@@ -22,29 +22,21 @@ export function baselineOf(
   before: Graph,
   outcome: PruningOutcome,
 ): PruningRequest {
-  const { settings: _, norm: __, collect, ...rest } = request;
+  const { settings: _, norm: __, ...rest } = request;
   const recipe = findRecipe(request.method);
   const facts = recipe ?? findMethod(request.method);
   const granularity = request.granularity ?? facts.defaults?.granularity ?? facts.granularities[0]!;
   const parsed = parseGranularity(granularity);
   const fixed = fixedSparsity(parsed) !== undefined;
   const sparsity = fixed ? undefined : (request.sparsity ?? sharesOf(before, outcome.graph));
-  const { skip, allocation, roundTo, keepShape, inputShapes } = request;
   const filled = fillOptions({
+    ...pruneOptionsIn(rest),
     method: recipe?.budget ?? request.method,
     granularity,
     ...(sparsity !== undefined && { sparsity }),
-    ...(request.scope && { scope: request.scope }),
-    ...(allocation !== undefined && { allocation }),
-    ...(skip && { skip }),
-    ...(roundTo !== undefined && { roundTo }),
-    ...(request.rounding && { rounding: request.rounding }),
-    ...(keepShape !== undefined && { keepShape }),
-    ...(request.recover && { recover: request.recover }),
-    ...(inputShapes && { inputShapes }),
   });
   const scope =
-    fixed || allocation !== undefined ? {} : { scope: filled.scope as PruneOptions["scope"] & {} };
+    fixed || request.allocation !== undefined ? {} : { scope: filled.scope as PruneOptions["scope"] & {} };
   const rounds = request.layerByLayer ? undefined : (request.rounds ?? outcome.rounds.length);
   return {
     ...rest,
@@ -55,8 +47,14 @@ export function baselineOf(
     ...(parsed.kind === "filter" && { rounding: filled.rounding as "kept" | "removed" }),
     ...(filled.recover && { recover: filled.recover }),
     ...(rounds && !fixed && { rounds }),
-    ...(collect && { collect }),
   };
+}
+
+/** What of a request `prune` itself takes. */
+function pruneOptionsIn(request: PruningRequest): PruneOptions {
+  const { rounds: _, spacing: __, layerByLayer: ___, train: ____, scratch: _____, ...rest } = request;
+  const { recalibrate: ______, settings: _______, collect: ________, onRound: _________, ...options } = rest;
+  return options;
 }
 
 /** What every layer has lost. */

@@ -374,7 +374,7 @@ export async function pruneToTarget(
 }
 
 /** What a net would have taken at the pace at which the unpruned one was first timed: both were timed in turn. */
-const atRest = ({ measured, dense }: Pick<Attempt, "measured" | "dense">, whole: Spread): number =>
+export const atRest = ({ measured, dense }: Pick<Attempt, "measured" | "dense">, whole: Spread): number =>
   measured.median * Math.min(1, whole.median / dense.median);
 
 const halvings = 8;

@@ -1,8 +1,9 @@
 import { suite } from "uvu";
+import * as assert from "uvu/assert";
 import { glyphs } from "../../src/data/glyphs.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
-import { pruneToTarget, type TargetOptions, type TargetResult } from "../../src/recipes/target.ts";
+import { atRest, pruneToTarget, type TargetOptions, type TargetResult } from "../../src/recipes/target.ts";
 import { fails } from "../support/error.ts";
 import { gpuTest } from "../support/gpu.ts";
 
@@ -20,6 +21,13 @@ const aim = (gpu: Gpu, options: Partial<TargetOptions>): Promise<TargetResult> =
     scan: { shares: [0.5, 0.75], images: 60 },
     ...options,
   });
+
+test("a slower machine is not the net's doing: what it took at the pace of the first timing", () => {
+  const s = (median: number) => ({ median, p10: median, p90: median, samples: 1 });
+  assert.is(atRest({ measured: s(130), dense: s(200) }, s(160)), 104);
+  // A faster one proves nothing.
+  assert.is(atRest({ measured: s(90), dense: s(150) }, s(160)), 90);
+});
 
 gpuTest(
   test,

@@ -34,6 +34,21 @@ test("K is split only where a direct kernel would leave the adapter idle", () =>
   assert.not(offered(place(1, 1024, 1, 1), software));
 });
 
+test("twice the threads cost a GPU that idles no more, in whatever loop", () => {
+  const costs = (batch: number): Map<string, number> =>
+    new Map(
+      (["dense", "ell", "nm1x1", "csr"] as const).flatMap((format) =>
+        rank(place(1, 64, 2, batch).problem, format, 0.25, hardware)
+          .filter(({ variant, cut }) => !variant.winograd && cut.load === "quad" && variant.columns === 4)
+          .filter(({ variant }) => variant.workgroup === 8 && variant.loop !== "ell")
+          .map(({ variant, cost }): [string, number] => [`${format} ${variant.name}`, cost]),
+      ),
+    );
+  const [few, more] = [costs(128), costs(256)];
+  assert.ok([...few.keys()].some((name) => name.includes("slice-nm")));
+  for (const [name, cost] of few) assert.ok(Math.abs(more.get(name)! / cost - 1) < 1e-9, name);
+});
+
 test("a measured plan tries every dense algorithm that applies", () => {
   const tried = (p: ReturnType<typeof place>, kind: AdapterKind): Record<string, number> => {
     const counts: Record<string, number> = {};

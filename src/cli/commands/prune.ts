@@ -24,7 +24,7 @@ import {
 } from "../context.ts";
 import { addPreprocessingOptions } from "../preprocessing.ts";
 import { startProgress } from "../progress.ts";
-import { type Baseline, finish, type Repeat, save } from "../pruning-output.ts";
+import { type Baseline, type Repeat, reportRuns, saveRuns } from "../pruning-output.ts";
 import { leftOut, requestOf, sparsityArgument } from "../pruning-request.ts";
 import { modelSeed, type PruneCommandOptions, pruneOnce, seeded } from "../pruning-run.ts";
 import { runTarget } from "../target-run.ts";
@@ -221,7 +221,8 @@ async function run(spec: string, options: Options, command: Command): Promise<vo
       const manifest = await pruningManifest(undefined, model, undefined, asked, outcome, weights);
       runs.push({ seed: (options.seed ?? 1) + i, outcome, manifest });
     }
-    return finish(graph, runs, options);
+    await saveRuns(runs, options);
+    return reportRuns(graph, runs, options);
   }
   await withGpu(options, async (gpu) => {
     const runs: Repeat[] = [];
@@ -231,7 +232,7 @@ async function run(spec: string, options: Options, command: Command): Promise<vo
     try {
       for (let i = 0; i < repeats; i++) runs.push(await pruneOnce(gpu, spec, i, graph, options, progress));
       // Before anything else that may fail: hours may lie behind them.
-      if (options.baselines) await save(runs, options);
+      await saveRuns(runs, options);
       for (const method of baselines) {
         const own: Repeat[] = [];
         for (let i = 0; i < repeats; i++) {
@@ -256,7 +257,7 @@ async function run(spec: string, options: Options, command: Command): Promise<vo
     } finally {
       progress.stop();
     }
-    await finish(graph, runs, options, beside, {}, latency);
+    reportRuns(graph, runs, options, beside, {}, latency);
   });
 }
 
@@ -271,7 +272,9 @@ async function repeat(spec: string, options: Options, file: string): Promise<voi
       : undefined;
   const again = async (gpu?: Gpu): Promise<void> => {
     const outcome = await repeatPruning(gpu, graph, data, manifest);
-    await finish(graph, [{ seed: Number(manifest.request["seed"] ?? 0), outcome, manifest }], options);
+    const runs = [{ seed: Number(manifest.request["seed"] ?? 0), outcome, manifest }];
+    await saveRuns(runs, options);
+    reportRuns(graph, runs, options);
   };
   await (manifest.adapter === undefined ? again() : withGpu(options, again));
 }
