@@ -13,6 +13,8 @@ export interface AdapterFacts {
   readonly limits: Readonly<Record<string, number>>;
   /** Threads that step together, where the device has subgroups. */
   readonly subgroups?: { readonly min: number; readonly max: number };
+  /** Matrices in half precision that its subgroups multiply, with sums in f32; absent where it has none. */
+  readonly matrices?: readonly { readonly m: number; readonly n: number; readonly k: number }[];
   /** Stable for one adapter and driver; safe in a file name. */
   readonly key: string;
 }
@@ -35,8 +37,16 @@ export const COMPUTE_LIMITS = [
   "maxComputeWorkgroupsPerDimension",
 ] as const;
 
+/** Subgroup matrices are no part of the standard yet, and so not of its types. */
+export const MATRIX_FEATURE = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
+
 /** Features asked for wherever the adapter has them. */
-export const WANTED_FEATURES = ["timestamp-query", "shader-f16", "subgroups"] as const;
+export const WANTED_FEATURES: readonly GPUFeatureName[] = [
+  "timestamp-query",
+  "shader-f16",
+  "subgroups",
+  MATRIX_FEATURE,
+];
 
 /** The part of `GPUAdapterInfo` that is read here; browsers may leave all of it empty. */
 export type AdapterInfo = Partial<
@@ -50,7 +60,16 @@ export type AdapterInfo = Partial<
     | "subgroupMinSize"
     | "subgroupMaxSize"
   >
->;
+> & {
+  /** Of Dawn and Chromium (experimental). */
+  readonly subgroupMatrixConfigs?: Iterable<{
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number;
+    readonly N: number;
+    readonly K: number;
+  }>;
+};
 
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|softpipe|\bwarp\b|microsoft basic render/i;
 
@@ -88,8 +107,20 @@ export function adapterFacts(device: GPUDevice, info: AdapterInfo): AdapterFacts
     features: [...device.features].map(String).sort(),
     limits,
     ...subgroups,
+    ...matricesOf(device, info),
     key: adapterKey([vendor, architecture, name, description]),
   };
+}
+
+function matricesOf(
+  { features }: GPUDevice,
+  { subgroupMatrixConfigs = [] }: AdapterInfo,
+): Pick<AdapterFacts, "matrices"> {
+  if (!features.has(MATRIX_FEATURE) || !features.has("shader-f16")) return {};
+  const matrices = [...subgroupMatrixConfigs]
+    .filter((c) => c.componentType === "f16" && c.resultComponentType === "f32")
+    .map(({ M, N, K }) => ({ m: M, n: N, k: K }));
+  return matrices.length > 0 ? { matrices } : {};
 }
 
 function adapterKey(parts: readonly string[]): string {

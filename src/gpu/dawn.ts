@@ -12,11 +12,11 @@ const NO_ADAPTER =
 
 /**
  * Timestamps would be rounded to 65,536 ns. Half precision on NVIDIA under Vulkan hides behind a toggle of its own, though it
- * works in compute shaders.
+ * works in compute shaders; subgroup matrices are experimental, which a toggle has to allow.
  */
 const TOGGLES = [
   "disable-dawn-features=timestamp_quantization",
-  "enable-dawn-features=vulkan_enable_f16_on_nvidia",
+  "enable-dawn-features=vulkan_enable_f16_on_nvidia,allow_unsafe_apis",
 ];
 
 /** Dawn's instances. They stay here for ever: collecting one while it is in use crashes the process. */

@@ -66,6 +66,10 @@ function describe({ adapter, selfTest, problem, node, dawn, platform }: Omit<Doc
         "workgroup",
         `${limits["maxComputeInvocationsPerWorkgroup"]} threads, ${limits["maxComputeWorkgroupStorageSize"]} bytes`,
       ],
+      [
+        "matrix units",
+        adapter.matrices?.map(({ m, n, k }) => `${m} x ${n} x ${k}`).join(", ") ?? "none in half precision",
+      ],
       ["bindings", `${limits["maxStorageBuffersPerShaderStage"]} storage buffers`],
     );
   }

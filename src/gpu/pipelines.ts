@@ -3,6 +3,7 @@ import { locate, type ShaderBinding, type ShaderSource, type UniformLayout } fro
 import { type KernelName, sources } from "../shader/sources.gen.ts";
 import { allowedValue, type SpecValues, specialise, workgroupSize } from "../shader/specialise.ts";
 import type { MappedText } from "../shader/unroll.ts";
+import { MATRIX_FEATURE } from "./adapter.ts";
 import type { DeviceState } from "./state.ts";
 import { COMPUTE_STAGE } from "./usage.ts";
 
@@ -51,6 +52,7 @@ const MOST_PIPELINES = 2048;
 const extensionFeatures = [
   ["f16", "shader-f16"],
   ["subgroups", "subgroups"],
+  ["chromium_experimental_subgroup_matrix", MATRIX_FEATURE],
 ] as const;
 
 export function createPipelineCache(state: DeviceState): PipelineCache {

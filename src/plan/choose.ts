@@ -1,6 +1,7 @@
 import { PlanError } from "../errors.ts";
 import { halfScale } from "../kernels/columns/half.ts";
 import type { Realised } from "../kernels/columns/launch.ts";
+import { unitOf } from "../kernels/columns/matrix.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import {
   type ColumnsWeight,
@@ -192,6 +193,12 @@ export function chooseStored(place: ColumnsPlace, plan: Plan, kind: AdapterKind)
     );
   }
   if (!runsOn(variant, kind)) {
+    const unit = variant.loop === "matrix" ? unitOf(variant) : undefined;
+    if (unit) {
+      throw new PlanError(
+        `the plan runs "${step.name}" by ${stored.kernel}, which needs precision "f16" and subgroups of ${unit.subgroup} that multiply matrices of ${unit.m} x ${unit.k} by ${unit.k} x ${unit.n}. Compile with that precision, or measure a plan here.`,
+      );
+    }
     throw new PlanError(
       `the plan runs "${step.name}" by ${stored.kernel}, which this adapter cannot: it needs workgroups of ${variant.workgroup} and subgroups of ${subgroupOf(variant.loop)}. Measure a plan here.`,
     );

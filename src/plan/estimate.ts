@@ -1,3 +1,4 @@
+import { type MatrixUnit, unitOf } from "../kernels/columns/matrix.ts";
 import { type ColumnCut, type ColumnsProblem, interleavedOf, stripsOf } from "../kernels/columns/problem.ts";
 import { cutFor, groupsOf } from "../kernels/columns/realise.ts";
 import { partsOf } from "../kernels/columns/split.ts";
@@ -18,6 +19,8 @@ export interface AdapterKind {
   readonly maxInvocations: number;
   /** Lanes that every subgroup has; 0 where there are no subgroups. */
   readonly subgroup: number;
+  /** Matrix units that may be used: none where they would round what must not be. */
+  readonly units?: readonly MatrixUnit[];
 }
 
 /**
@@ -34,6 +37,8 @@ interface Rates {
   readonly uniformWord: number;
   /** Multiply-add of floats. */
   readonly fma: number;
+  /** And of a matrix unit. */
+  readonly unit: number;
   readonly shuffle: number;
   readonly store: number;
   /** What Winograd's transforms take over the loads and stores that they do, by the side of their tiles. */
@@ -53,6 +58,7 @@ const software: Rates = {
   uniformQuad: 36,
   uniformWord: 15,
   fma: 1.15,
+  unit: 5,
   shuffle: 1,
   store: 16,
   transform: { 2: 1.6, 4: 3 },
@@ -70,6 +76,7 @@ const hardware: Rates = {
   uniformQuad: 1,
   uniformWord: 1,
   fma: 0.25,
+  unit: 0.05,
   shuffle: 1,
   store: 1,
   transform: { 2: 1, 4: 1 },
@@ -110,6 +117,7 @@ export function estimate(
   }
   if (loop === "ell") return estimateEll(p, variant, cut, density, rates);
   if (loop === "slices") return estimateSlices(p, variant, cut, density, kind);
+  if (loop === "matrix") return estimateMatrix(p, variant, cut, rates);
   const word = cut.load === "word";
   const floats = word ? 1 : 4;
   const entry =
@@ -203,6 +211,18 @@ function estimateSlices(
   return workgroups * (narrow * steps * pressure + finish) + copy;
 }
 
+/** Per entry of K its row of x into workgroup memory, which every thread shares in, and a multiply-add per output. */
+function estimateMatrix(p: ColumnsProblem, variant: Variant, cut: ColumnCut, rates: Rates): number {
+  const [across, down] = groupsOf(p, variant, cut);
+  const workgroups = across * down * idle(across * down * variant.workgroup, rates);
+  const floats = cut.load === "word" ? 1 : 4;
+  const { rows, columns } = variant;
+  const outputs = rows * columns * floats;
+  const stage =
+    columns * ((floats === 1 ? rates.word : rates.quad) + rates.uniformWord + floats * rates.store);
+  return (workgroups / rates.lanes) * (p.k * (stage + outputs * rates.unit) + outputs * 2 * rates.store);
+}
+
 function copyCost(p: ColumnsProblem, rates: Rates): number {
   const { channels, words } = stripsOf(p);
   return ((channels * words) / rates.lanes) * 4 * (rates.word + rates.store);
@@ -252,7 +272,12 @@ export interface Ranked {
 
 /** Can the adapter run the variant at all? */
 export const runsOn = (variant: Variant, kind: AdapterKind): boolean =>
-  variant.workgroup <= kind.maxInvocations && subgroupOf(variant.loop) <= kind.subgroup;
+  variant.workgroup <= kind.maxInvocations &&
+  subgroupOf(variant.loop) <= kind.subgroup &&
+  (variant.loop !== "matrix" || (kind.units ?? []).some((unit) => sameUnit(unit, unitOf(variant))));
+
+const sameUnit = (a: MatrixUnit, b: MatrixUnit): boolean =>
+  a.m === b.m && a.n === b.n && a.k === b.k && a.subgroup === b.subgroup;
 
 /**
  * All variants of a format that apply to a problem, cheapest first by the cost model; `density` is what the format stores. Those

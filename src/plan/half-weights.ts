@@ -4,11 +4,18 @@ import { foldBatchNormalization } from "./batch-norm.ts";
 
 /**
  * What the constant weights of a compile are: as the graph has them, or rounded to the 11 significant bits of half precision
- * (after BatchNormalization is folded into them), so that kernels may hold them in two bytes. Sums are in f32 either way.
+ * (after BatchNormalization is folded into them), so that kernels may hold them in two bytes. "f16": and kernels may round what they
+ * multiply them by as well, for the adapter's matrix units. Sums are in f32 in every one, and so is what lies between layers.
  */
-export type Precision = "f32" | "f16-weights";
+export type Precision = "f32" | "f16-weights" | "f16";
 
-export const precisions: readonly Precision[] = ["f32", "f16-weights"];
+export const precisions: readonly Precision[] = ["f32", "f16-weights", "f16"];
+
+/**
+ * By how much a run may differ from its double-precision reference, |a - b| / (1 + |b|), unless said otherwise. Where kernels may
+ * round activations, each by up to 2^-11, and the reference does not, some ten layers' worth of that.
+ */
+export const toleranceOf = (precision: Precision | undefined): number => (precision === "f16" ? 2e-2 : 1e-3);
 
 const multiplied: Readonly<Record<string, true>> = {
   Conv: true,
@@ -17,13 +24,13 @@ const multiplied: Readonly<Record<string, true>> = {
   MatMul: true,
 };
 
-/** The graph that a compile of this precision runs exactly, up to the rounding of its sums. */
+/** The graph that a compile of this precision runs, up to the rounding of its sums and, in "f16", of its activations. */
 export function atPrecision(
   graph: Graph,
   precision: Precision | undefined,
   variables: readonly string[] = [],
 ): Graph {
-  if (precision !== "f16-weights") return graph;
+  if (precision === undefined || precision === "f32") return graph;
   const fixed = new Set(variables);
   const folded = foldBatchNormalization(graph, fixed);
   const weights = new Map(folded.weights);

@@ -3,6 +3,7 @@ import { workgroupCounts } from "../gpu/dispatch.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { createTimer } from "../gpu/timer.ts";
 import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
+import { roundedToHalf } from "../kernels/columns/half.ts";
 import type { Realised } from "../kernels/columns/launch.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import { realise } from "../kernels/columns/realise.ts";
@@ -79,7 +80,8 @@ export async function race(
   const { problem, words } = place;
   const random = seeded(1);
   const fill = (n: number): Float32Array => Float32Array.from({ length: n }, () => random.uniform() * 2 - 1);
-  const x = fill(words.x);
+  // Values that half precision holds, so that kernels that round what they load are checked as strictly as all others.
+  const x = roundedToHalf(fill(words.x));
   const bias = fill(problem.groups * problem.rowsPerGroup);
   const residual = problem.residual ? fill(words.residual) : undefined;
   const owned: GPUBuffer[] = [];

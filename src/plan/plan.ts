@@ -136,11 +136,17 @@ export function describePlan(plan: Plan): string {
       .map((c, i) => c.padEnd(widths[i]!))
       .join("  ")
       .trimEnd();
-  const rounded = plan.precision === "f16-weights" ? ", weights rounded to f16" : "";
+  const rounded = plan.precision ? roundings[plan.precision] : "";
   const title = `plan: ${plan.mode} on ${plan.adapter}, batch ${plan.batch}${rounded}`;
   const { tuning } = plan;
   return [tuning ? `${title}; ${describeTally(tuning)}` : title, line(head), ...rows.map(line)].join("\n");
 }
+
+const roundings: Readonly<Record<Precision, string>> = {
+  f32: "",
+  "f16-weights": ", weights rounded to f16",
+  f16: ", weights rounded to f16, activations where a kernel wants it",
+};
 
 /** "12 layers measured by 20 races in 8.3 s, 40 known from before, 3 left to the cost model". */
 function describeTally({ races, now, before, skipped, seconds }: TuningTally): string {

@@ -54,7 +54,7 @@ function kernelsHash(): string {
 }
 
 /** Features without which a kernel is compiled or timed in another way. */
-const telling = ["timestamp-query", "subgroups", "shader-f16"];
+const telling = ["timestamp-query", "subgroups", "shader-f16", "chromium-experimental-subgroup-matrix"];
 
 /** Of kernels, adapter, driver and, where the adapter computes on the CPU, the machine: measurements hold for one such set. */
 export function fingerprint(adapter: AdapterFacts, host = ""): string {

@@ -7,7 +7,7 @@ import { type Choice, chooseEstimated, chooseForced, chooseStored } from "../pla
 import { chooseMeasured } from "../plan/choose-measured.ts";
 import { type ColumnsPlace, columnsPlaces } from "../plan/columns-place.ts";
 import type { AdapterKind } from "../plan/estimate.ts";
-import { atPrecision, precisions } from "../plan/half-weights.ts";
+import { atPrecision, type Precision, precisions } from "../plan/half-weights.ts";
 import { assignLayouts } from "../plan/layouts.ts";
 import { lowerProgram } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -71,7 +71,7 @@ async function specialise(
   const program = simplify(graph, shapes, values, new Set(options.variables ?? []));
   const layouts = assignLayouts(program);
   const places = columnsPlaces(program, layouts);
-  const kind = adapterKind(gpu);
+  const kind = adapterKind(gpu, options.precision);
   const mode = options.plan ?? "estimated";
   const { choices, tally } =
     mode === "measured"
@@ -93,7 +93,7 @@ async function specialise(
       mode === "measured" || mode === "estimated" ? mode : typeof mode === "string" ? "forced" : mode.mode,
     adapter: gpu.adapter.key,
     batch,
-    ...(options.precision === "f16-weights" && { precision: options.precision }),
+    ...(options.precision !== undefined && options.precision !== "f32" && { precision: options.precision }),
     layers: [...choices.values()].map((c) => c.layer),
     ...(tally && { tuning: tally }),
   };
@@ -128,9 +128,14 @@ function choose(
 const planName = ({ plan = "estimated" }: CompileOptions): string =>
   typeof plan === "string" ? `"${plan}"` : "a saved one";
 
-/** What of a device decides which kernels run, and how fast by the cost model. */
-export const adapterKind = (gpu: Gpu): AdapterKind => ({
-  software: gpu.adapter.software,
-  maxInvocations: gpu.device.limits.maxComputeInvocationsPerWorkgroup,
-  subgroup: gpu.adapter.subgroups?.min ?? 0,
-});
+/** What of a device decides which kernels run at a precision, and how fast by the cost model. */
+export function adapterKind({ adapter, device }: Gpu, precision?: Precision): AdapterKind {
+  const { min = 0, max = 0 } = adapter.subgroups ?? {};
+  const matrices = precision === "f16" && min === max ? (adapter.matrices ?? []) : [];
+  return {
+    software: adapter.software,
+    maxInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
+    subgroup: min,
+    units: matrices.map((unit) => ({ ...unit, subgroup: min })),
+  };
+}

@@ -14,8 +14,9 @@ export interface CompileOptions {
   readonly plan?: "measured" | "estimated" | Forced | Plan;
   /**
    * "f16-weights" rounds the constant weights of Conv, ConvTranspose, Gemm and MatMul to half precision, so that formats of half the
-   * bytes may hold them; results change within that rounding, and `verify` compares with a reference of the rounded weights. "f32"
-   * unless given: no plan changes a weight by itself.
+   * bytes may hold them; results change within that rounding, and `verify` compares with a reference of the rounded weights. "f16" does
+   * so too, and lets layers run on the adapter's matrix units where it has some, which round activations to half precision as they
+   * multiply them (what exceeds 65,504 is cut to it); sums stay f32, and `verify` allows 2e-2. "f32" unless given: no plan changes a value by itself.
    */
   readonly precision?: Precision;
   /**

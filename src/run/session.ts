@@ -4,7 +4,7 @@ import { createTimer } from "../gpu/timer.ts";
 import { opOf } from "../graph/evaluate.ts";
 import { type Graph, type GraphValue, withWeights } from "../graph/graph.ts";
 import { fromWords, toWords } from "../kernels/words.ts";
-import { atPrecision } from "../plan/half-weights.ts";
+import { atPrecision, toleranceOf } from "../plan/half-weights.ts";
 import { describePlan, type Plan } from "../plan/plan.ts";
 import { type Spread, spread } from "../plan/stats.ts";
 import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
@@ -373,7 +373,7 @@ export function makeSession(
     readState: () => inOrder(readState),
     time: (repeats) => inOrder(() => time(repeats)),
     profile: () => inOrder(profile),
-    verify: async (inputs, { tolerance = 1e-3 } = {}) => {
+    verify: async (inputs, { tolerance = toleranceOf(options.precision) } = {}) => {
       const before = await inOrder(readState);
       const actual = await inOrder(() => run(inputs));
       const exact = atPrecision(before, options.precision, options.variables);

@@ -2,6 +2,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { preprocess } from "../data/dataset.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
+import { toleranceOf } from "../plan/half-weights.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { runReference } from "./reference.ts";
 import type { Session } from "./session.ts";
@@ -37,7 +38,8 @@ function pick(batch: HostTensor, rows: readonly number[]): HostTensor {
 
 /**
  * Runs one batch through the very kernels that will be timed and compares the outputs of its first and last images with the
- * double-precision reference. Returns the largest relative difference; throws E_VERIFY beyond 1e-3.
+ * double-precision reference. Returns the largest relative difference; throws E_VERIFY beyond what the precision of the session
+ * explains.
  */
 export async function checkBatch(
   session: Session,
@@ -55,8 +57,11 @@ export async function checkBatch(
   ];
   const got = (await session.run({ [input]: batch }))[output]!;
   const expected = runReference(graph, { [input]: pick(batch, rows) });
-  return compareOutputs({ [output]: pick(got, rows) }, { [output]: expected[output]! }, 1e-3).outputs[0]!
-    .maxRelative;
+  return compareOutputs(
+    { [output]: pick(got, rows) },
+    { [output]: expected[output]! },
+    toleranceOf(session.plan.precision),
+  ).outputs[0]!.maxRelative;
 }
 
 /** Times all sessions in turn: [session][round] milliseconds. */

@@ -97,9 +97,20 @@ function constantsOf(
   return { overrides, constants, spec, unrollable };
 }
 
+/** What the parser is given instead of a word it does not take. */
+const stands = new Map([
+  ["block", "block_"],
+  ["subgroup_matrix_left", "f32"],
+  ["subgroup_matrix_right", "f32"],
+  ["subgroup_matrix_result", "f32"],
+]);
+
+/** Words with a template of types, which goes with them. */
+const MATRIX = /^(subgroup_matrix_(left|right|result)|subgroupMatrix(Load|Store))$/;
+
 /**
- * The parser takes `block` and a few more ordinary names for keywords of long ago, and no expression in `@workgroup_size`; it is
- * given a text in which those are replaced. Line numbers stay.
+ * The parser takes `block` and a few more ordinary names for keywords of long ago, no expression in `@workgroup_size`, and knows no
+ * subgroup matrices; it is given a text in which those are replaced. Line numbers stay.
  */
 function parse(
   composed: Composed,
@@ -108,6 +119,7 @@ function parse(
 ): WgslReflect {
   let text = "";
   let skip = 0;
+  let template = false;
   tokens.forEach((token, i) => {
     if (skip > 0 && token.kind !== "space") {
       if (token.text === "(") skip++;
@@ -117,13 +129,15 @@ function parse(
       }
       return;
     }
+    if (template) {
+      template = token.text !== ">";
+      if (token.kind === "space") text += token.text;
+      return;
+    }
     if (token.text === "workgroup_size" && tokens[i - 1]?.text === "@") skip = 1;
+    template = MATRIX.test(token.text) && tokens[i + 1]?.text === "<";
     text +=
-      token.kind === "comment"
-        ? token.text.replace(/[^\n]/g, " ")
-        : token.text === "block"
-          ? "block_"
-          : token.text;
+      token.kind === "comment" ? token.text.replace(/[^\n]/g, " ") : (stands.get(token.text) ?? token.text);
   });
   try {
     return new WgslReflect(text);

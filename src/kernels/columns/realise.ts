@@ -3,6 +3,7 @@ import { ellDensity, interleaves, packEll } from "./ell.ts";
 import { halfScale } from "./half.ts";
 import type { Launch, Realised } from "./launch.ts";
 import { interleave, interleavedParams, layStrips } from "./lay.ts";
+import { packMatrices } from "./matrix.ts";
 import { nmDensity, packNm, packNmSlices, packNmVector, patternOf, slicePatternOf } from "./nm.ts";
 import {
   blockDensity,
@@ -56,6 +57,7 @@ export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefin
   const few = p.out[0] * p.out[1] * p.out[2] * p.batch <= 16;
   // A sparse one knows no groups.
   if (variant.loop === "vector" && !(few && (p.groups === 1 || variant.format === "dense"))) return undefined;
+  if (variant.loop === "matrix" && few) return undefined;
   if (variant.loop === "ell" && !interleaves(p)) return undefined;
   if (variant.winograd) {
     const tiling = tilingOf(p, variant.winograd);
@@ -72,7 +74,7 @@ export function groupsOf(
 ): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
   if (variant.loop === "vector") return [Math.ceil(p.rowsPerGroup / variant.rows), cut.columns, p.groups];
-  if (variant.loop === "ell" || variant.loop === "slices")
+  if (variant.loop === "ell" || variant.loop === "slices" || variant.loop === "matrix")
     return [Math.ceil(cut.columns / variant.columns), p.groups * blocksPerGroup(p, variant.rows), 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
   const down = isCsr(variant.format) ? rows : p.groups * blocksPerGroup(p, variant.rows);
@@ -90,6 +92,7 @@ function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
   }
   if (variant.format === "ell") return packEll(p, w, variant.rows / 8, variant.load);
   const offsets = offsetsOf(p, variant.load);
+  if (variant.loop === "matrix") return packMatrices(p, w, variant, offsets);
   if (isNm(variant.format)) {
     if (variant.loop === "slices") return packNmSlices(p, w, variant.rows / 8, offsets);
     const pack = variant.loop === "vector" ? packNmVector : packNm;

@@ -1,4 +1,5 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
+import { matrixVariants } from "./matrix.ts";
 import type { Load } from "./problem.ts";
 import type { TileSide } from "./winograd.ts";
 
@@ -9,7 +10,7 @@ import type { TileSide } from "./winograd.ts";
  * offset to offset, 6 bytes per non-zero instead of 8, for single columns, where the weights' bytes count. `csr-f16`: and with weights in
  * half precision, 4 bytes; only weights that half precision holds exactly are taken. `nm4x1`: vector-wise N:M, of every M columns the
  * same N in four consecutive output channels, whatever N and M the weights show; `nm1x1`: in each by itself. `dense-f16`: dense in
- * half precision, for single columns.
+ * half precision, for single columns and for matrix units.
  */
 export type Format =
   | "dense"
@@ -70,7 +71,7 @@ export const isNm = (format: Format): boolean => format.startsWith("nm");
 export const isClustered = (format: Format): boolean => format.startsWith("rows");
 
 /** The loop that multiplies: what a load of weights costs, and how a group of threads shares it. */
-export type Loop = "uniform" | "shuffle" | "csr" | "pair" | "vector" | "ell" | "slices";
+export type Loop = "uniform" | "shuffle" | "csr" | "pair" | "vector" | "ell" | "slices" | "matrix";
 
 /** One way to run a columns problem: kernels with their constants, for one format. Plain data; the list drives tests, bench and plan. */
 export interface Variant {
@@ -80,9 +81,9 @@ export interface Variant {
   readonly loop: Loop;
   readonly kernel: KernelName;
   readonly load: Load;
-  /** Rows per thread; of a vector kernel, per workgroup. */
+  /** Rows per thread; of a vector or matrix kernel, per workgroup. */
   readonly rows: number;
-  /** Loads of x per thread and entry. */
+  /** Loads of x per thread and entry; of a matrix kernel, per workgroup. */
   readonly columns: number;
   readonly workgroup: number;
   readonly spec: Readonly<Record<string, number>>;
@@ -93,13 +94,13 @@ export interface Variant {
   readonly parts: number;
 }
 
-/** Lanes that a subgroup must have for a loop; 0 where it needs no subgroups. */
+/** Lanes that a subgroup must have for a loop, at least; 0 where it needs none, or says itself which (`unitOf`). */
 export const subgroupOf = (loop: Loop): number =>
   loop === "shuffle" || loop === "ell" || loop === "slices" ? 8 : 0;
 
 const suffix: Readonly<Record<Load, string>> = { word: "-scalar", quad: "", strips: "-strips" };
 
-type Gather = Exclude<Loop, "vector" | "ell" | "slices">;
+type Gather = Exclude<Loop, "vector" | "ell" | "slices" | "matrix">;
 
 const kernels: Readonly<Record<Exclude<Gather, "csr">, string>> = {
   uniform: "gather-block",
@@ -324,6 +325,7 @@ export const variants: readonly Variant[] = [
     [1, 2, 4, 8].flatMap((slices) => [4, 8].map((v) => ell(load, slices, v))),
   ),
   ...denseVectors,
+  ...matrixVariants,
   ...sizes.flatMap((w) => [
     vectorQuads("dense-f16", w),
     ...csrFormats.map((format) => vector(format, w)),

@@ -1,0 +1,25 @@
+// conv/matrix-scalar: dense, f32 columns, on subgroup matrices. See lib/matrix.
+// Reads per step of a workgroup: 4 BK B of offsets, 2 BM BK B of W, 4 BK BN B of x. Barriers: two per step, two per matrix at the end.
+enable f16;
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+diagnostic(off, chromium.subgroup_matrix_uniformity); // threads over SUBGROUP are the same for a whole subgroup
+// @include "lib/activation.wgsl"
+// @include "lib/columns.wgsl"
+// @include "lib/word.wgsl"
+// @include "lib/finish.wgsl"
+// @include "lib/matrix.wgsl"
+const LANES: u32 = 1u;
+
+fn stage(at: u32, v: X) {
+  tile[at] = f16(clamp(v, -MOST, MOST));
+}
+
+fn gathered(at: u32) -> X {
+  return sums[at];
+}
+
+@compute @workgroup_size(WG_SIZE)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) thread: vec3<u32>) {
+  matrix_tile(group, thread.x);
+}
