@@ -40,6 +40,7 @@ const names = [
   "kind",
   "granularity",
   "pattern",
+  "rounds",
   "sparsity",
 ];
 

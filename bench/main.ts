@@ -7,6 +7,7 @@ const suites: Readonly<Record<string, () => Promise<Command>>> = {
   kernels: async () => (await import("./kernels/command.ts")).kernelsCommand(),
   crossover: async () => (await import("./kernels/command.ts")).crossoverCommand(),
   nm: async () => (await import("./kernels/command.ts")).nmCommand(),
+  f16: async () => (await import("./kernels/command.ts")).f16Command(),
   dlmc: async () => (await import("./kernels/dlmc-command.ts")).dlmcCommand(),
   models: async () => (await import("./models/command.ts")).modelsCommand(),
   methods: async () => (await import("./methods/command.ts")).methodsCommand(),

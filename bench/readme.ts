@@ -9,7 +9,10 @@ import { markdownTable } from "../src/report/table.ts";
 import { type DeadResult, deadTable } from "./dead.ts";
 import type { FilterRow, FiltersResult } from "./filters.ts";
 import type { DlmcResult } from "./kernels/dlmc.ts";
+import { f16Table } from "./kernels/f16.ts";
+import { nmMeans, nmTable } from "./kernels/nm.ts";
 import type { ByBatch, KernelsResult } from "./kernels/result.ts";
+import type { SuiteResult } from "./kernels/suite.ts";
 import { known, methodsTable, points } from "./methods/result.ts";
 import { label, type ModelsResult } from "./models/models.ts";
 import type { PeersResult } from "./peers/result.ts";
@@ -20,6 +23,8 @@ import type { TargetResult } from "./target.ts";
 const shown: Readonly<Record<string, (result: never) => string>> = {
   peers,
   kernels,
+  nm,
+  f16,
   models,
   dlmc,
   dead,
@@ -65,6 +70,7 @@ function kernels({ summary, environment, rooflines }: KernelsResult): string {
     ["sliced ELL / fastest dense", "ellVsBest"],
     ["8x1 blocks / direct dense", "block8x1"],
     ["8x1 blocks / fastest dense", "block8x1VsBest"],
+    ["half of the filters on both sides / fastest dense", "filters"],
   ];
   const rows = names.flatMap(([name, key]) =>
     (["batch1", "batch8"] as const satisfies readonly (keyof ByBatch)[]).map((batch) => [
@@ -84,6 +90,17 @@ function kernels({ summary, environment, rooflines }: KernelsResult): string {
     [["GFLOP/s", ...reuse.map(([, rate]) => rate.toFixed(0)), rooflines.fmaGflops.toFixed(0)]],
   );
   return `${roofs}\n\n${markdownTable(head, rows)}\n\nGeometric means over twelve layers of ResNet-50, random patterns of exact density. Break-even with direct dense: ${even.join(", ")}. ${environmentLine(environment)}.`;
+}
+
+function nm(result: SuiteResult): string {
+  const [head, ...rows] = nmTable(result);
+  const means = Object.entries(nmMeans(result)).map(([pair, mean]) => `${pair} ${mean.toFixed(2)}`);
+  return `${markdownTable(head!, rows)}\n\nTimes as fast as the fastest dense kernel of all. Geometric means over the layers of many columns: ${means.join(", ")}. ${environmentLine(result.environment)}.`;
+}
+
+function f16(result: SuiteResult): string {
+  const [head, ...rows] = f16Table(result);
+  return `${markdownTable(head!, rows)}\n\nTimes as fast as the fastest dense kernel in f32, batch 8. ${environmentLine(result.environment)}.`;
 }
 
 function models({ rows, environment }: ModelsResult): string {

@@ -3,6 +3,7 @@ import { addMachineOptions, print, wholeNumber, writeJson } from "../../src/cli/
 import { startProgress } from "../../src/cli/progress.ts";
 import { SecateurError, UsageError } from "../../src/errors.ts";
 import { environmentLine } from "../../src/report/environment.ts";
+import { runF16 } from "./f16.ts";
 import { crossoverCases, type KernelsOptions, runKernels } from "./kernels.ts";
 import { maskRows, runNm } from "./nm.ts";
 import { crossoverTable, impossible, type KernelsResult, kernelsTable, summaryTable } from "./result.ts";
@@ -92,6 +93,22 @@ export const nmCommand = (): Command =>
         writeJson(options, result);
         print(options, `${environmentLine(result.environment)}\n\n${kernelsTable(result.rows)}`);
         refuseImpossible(result);
+      } finally {
+        progress.stop();
+      }
+    });
+
+/** `npm run bench -- f16 …` */
+export const f16Command = (): Command =>
+  shared(new Command("f16"))
+    .description("kernels that load activations in half precision, and matrix units, beside those in f32")
+    .addHelpText("after", explain)
+    .action(async (options: Omit<Options, "quick" | "full" | "batch">) => {
+      const progress = startProgress(options);
+      try {
+        const result = await runF16({ ...options, onProgress: progress.update });
+        writeJson(options, result);
+        print(options, `${environmentLine(result.environment)}\n\n${kernelsTable(result.rows)}`);
       } finally {
         progress.stop();
       }

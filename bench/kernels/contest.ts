@@ -6,21 +6,28 @@ import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
 import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
 import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";
 import { type Spread, spread } from "../../src/plan/stats.ts";
+import { adapterKind } from "../../src/run/compile.ts";
+
+type Kind = "direct" | "winograd" | Exclude<Format, "dense">;
 
 /** One weight in one format, or dense; the fastest of its kernels stands for it. */
 export interface Entrant {
   /** "direct" (dense without Winograd, K split or not), "winograd", or a format. */
-  readonly kind: "direct" | "winograd" | Exclude<Format, "dense">;
+  readonly kind: Kind;
   readonly weight: WeightMatrix;
   /** Share of weights that are zero; 0 for a dense entrant. */
   readonly sparsity: number;
   readonly pattern?: string;
+  /** May its kernels round what they load of x to half precision? */
+  readonly rounds?: boolean;
 }
 
 export interface Row {
-  readonly kind: Entrant["kind"];
+  /** "filters": dense, with half of the filters and of the channels; its ratios are to the fastest dense kernel of all. */
+  readonly kind: Kind | "filters";
   readonly sparsity: number;
   readonly pattern?: string;
+  readonly rounds?: boolean;
   readonly kernel: string;
   /** Stored values over all values. */
   readonly stored: number;
@@ -50,10 +57,10 @@ export async function contest(
   gpu: Gpu,
   place: ColumnsPlace,
   entrants: readonly Entrant[],
-  kind: AdapterKind,
   options: ContestOptions,
 ): Promise<Row[]> {
-  const heats = entrants.map((entrant) => candidates(place, entrant, kind));
+  const [exact, rounding] = [adapterKind(gpu), adapterKind(gpu, "f16")];
+  const heats = entrants.map((entrant) => candidates(place, entrant, entrant.rounds ? rounding : exact));
   const brief: RaceOptions = {
     rounds: 5,
     budgetMs: 4 * options.budgetMs,
@@ -75,7 +82,9 @@ export async function contest(
     { ...options, leastRounds: 5, drop: Number.POSITIVE_INFINITY, sampleMs: 2 },
   );
   const times = (wanted: (kind: Entrant["kind"]) => boolean): readonly number[][] =>
-    results.filter((_, i) => wanted(running[i]!.entrant.kind)).map((r) => [...r.times]);
+    results
+      .filter((_, i) => wanted(running[i]!.entrant.kind) && !running[i]!.entrant.rounds)
+      .map((r) => [...r.times]);
   const direct = fastest(times((k) => k === "direct"));
   const best = fastest(times((k) => k === "direct" || k === "winograd"));
   return results.map(({ contender, times: own }, i) => {
@@ -84,6 +93,7 @@ export async function contest(
       kind: entrant.kind,
       sparsity: entrant.sparsity,
       ...(entrant.pattern !== undefined && { pattern: entrant.pattern }),
+      ...(entrant.rounds && { rounds: true }),
       kernel: contender.ranked.variant.name,
       stored: contender.ranked.density,
       ms: spread(own),
@@ -98,9 +108,15 @@ function fastest(list: readonly (readonly number[])[]): readonly number[] {
   return [...list].sort((a, b) => spread(a).median - spread(b).median)[0]!;
 }
 
-function candidates(place: ColumnsPlace, { kind: entrant, weight }: Entrant, kind: AdapterKind): Contender[] {
+/** The likeliest kernels of an entrant, by the cost model. */
+export function candidates(
+  place: ColumnsPlace,
+  { kind: entrant, weight }: Entrant,
+  kind: AdapterKind,
+): Contender[] {
   const { problem } = place;
   const contender = (ranked: Ranked): Contender => ({ ranked, weight });
+  if (entrant === "dense-f16") return rank(problem, entrant, 1, kind).slice(0, directTries).map(contender);
   if (entrant !== "direct" && entrant !== "winograd")
     return rank(problem, entrant, storedDensity(problem, entrant, weight), kind)
       .slice(0, sparseTries)

@@ -4,7 +4,6 @@ import { geometricMean, type Spread } from "../../src/plan/stats.ts";
 import { type Environment, environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { textTable } from "../../src/report/table.ts";
-import { adapterKind } from "../../src/run/compile.ts";
 import { contest, type Entrant, type Row } from "./contest.ts";
 import { described } from "./kernels.ts";
 import { type RealPattern, randomPattern, readPatterns, weightOf } from "./patterns.ts";
@@ -93,7 +92,7 @@ export async function runDlmc(options: DlmcOptions): Promise<DlmcResult> {
         ...clusteredKinds.map((kind) => ({ kind, weight: real, sparsity, pattern: "real" })),
         { kind: "csr", weight: randomPattern(whole, sparsity, 1, 1), sparsity, pattern: "random" },
       ];
-      const results = await contest(gpu, place, entrants, adapterKind(gpu), {
+      const results = await contest(gpu, place, entrants, {
         rounds: options.rounds,
         budgetMs: 2000,
       });

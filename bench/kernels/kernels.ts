@@ -4,11 +4,20 @@ import { blockRowsOf, type Format, isHalf } from "../../src/kernels/columns/vari
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { adapterKind } from "../../src/run/compile.ts";
-import { contest, type Entrant } from "./contest.ts";
+import { type ContestOptions, contest, type Entrant } from "./contest.ts";
+import { halvedFilters } from "./half.ts";
 import { randomPattern } from "./patterns.ts";
 import { type KernelRow, type KernelsResult, summarise } from "./result.ts";
 import { measureRooflines } from "./rooflines.ts";
-import { defaultShapes, macsOf, moreShapes, placeOf, type Shape, shapeName } from "./shapes.ts";
+import {
+  defaultShapes,
+  hardwareShapes,
+  macsOf,
+  moreShapes,
+  placeOf,
+  type Shape,
+  shapeName,
+} from "./shapes.ts";
 
 export interface KernelsOptions {
   readonly set: "quick" | "default" | "full";
@@ -39,8 +48,9 @@ export const crossoverCases: Cases = everyFormat.flatMap((format) =>
   [0.1, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9].map((s) => [format, s] as const),
 );
 
-const shapesOf = (options: KernelsOptions): readonly Shape[] => {
-  const all = options.set === "full" ? [...defaultShapes, ...moreShapes] : defaultShapes;
+const shapesOf = (options: KernelsOptions, software: boolean): readonly Shape[] => {
+  const usual = options.set === "full" ? [...defaultShapes, ...moreShapes] : defaultShapes;
+  const all = software ? usual : [...usual, ...hardwareShapes];
   const some = options.set === "quick" ? [defaultShapes[2]!] : all;
   return some.filter((s) => options.only === undefined || shapeName(s).includes(options.only));
 };
@@ -51,15 +61,21 @@ export async function runKernels(options: KernelsOptions, wanted?: Cases): Promi
   try {
     const rooflines = await measureRooflines(gpu);
     const list = wanted ?? (options.set === "quick" ? quickCases : cases);
-    const jobs = shapesOf(options).flatMap((shape) => options.batches.map((batch) => ({ shape, batch })));
+    const jobs = shapesOf(options, gpu.adapter.software).flatMap((shape) =>
+      options.batches.map((batch) => ({ shape, batch })),
+    );
+    const kind = adapterKind(gpu);
     const rows: KernelRow[] = [];
     for (const [i, { shape, batch }] of jobs.entries()) {
       options.onProgress?.(`${shapeName(shape)}, batch ${batch}`, i, jobs.length);
       const place = placeOf(shape, batch);
-      const results = await contest(gpu, place, entrantsFor(place, list, options.seed), adapterKind(gpu), {
+      const how: ContestOptions = {
         rounds: options.set === "quick" ? 5 : 15,
         budgetMs: options.set === "quick" ? 500 : 4000,
-      });
+      };
+      const results = await contest(gpu, place, entrantsFor(place, list, options.seed), how);
+      // Pruned filters have no place in a table of formats by sparsity.
+      if (!wanted) results.push(await halvedFilters(gpu, shape, batch, kind, how));
       for (const r of results) rows.push(described(r, shape, batch, rooflines.fmaGflops));
     }
     return { environment: environment(gpu.adapter, nodeHost()), rooflines, rows, summary: summarise(rows) };
@@ -92,7 +108,8 @@ export function described(
   fmaGflops: number,
 ): KernelRow {
   const dense = (2 * macsOf(shape, batch)) / row.ms.median / 1e6;
-  const useful = dense * (1 - row.sparsity);
+  const left = 1 - row.sparsity;
+  const useful = dense * (row.kind === "filters" ? left ** 2 : left);
   return {
     op: shape.kernel === 1 ? "matmul" : "conv",
     shape: shapeName(shape),

@@ -1,14 +1,10 @@
-import { openGpuInNode } from "../../src/gpu/dawn.ts";
+import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import type { Format } from "../../src/kernels/columns/variants.ts";
-import { environment } from "../../src/report/environment.ts";
-import { nodeHost } from "../../src/report/host.ts";
-import { adapterKind } from "../../src/run/compile.ts";
-import { contest, type Entrant } from "./contest.ts";
-import { described, type KernelsOptions } from "./kernels.ts";
+import { geometricMean } from "../../src/plan/stats.ts";
+import type { Entrant } from "./contest.ts";
 import { maskName, type NmMask, nmPattern } from "./patterns.ts";
-import type { KernelRow } from "./result.ts";
-import { measureRooflines } from "./rooflines.ts";
-import { placeOf, type Shape, shapeName } from "./shapes.ts";
+import { type Shape, shapeName } from "./shapes.ts";
+import { denseSide, type Job, runJobs, type SuiteOptions, type SuiteResult } from "./suite.ts";
 
 type Sparse = Exclude<Format, "dense">;
 
@@ -36,40 +32,18 @@ const cases: readonly (readonly [Shape, number])[] = [
   [{ rows: 1000, channels: 2048, kernel: 1, size: 1 }, 1],
 ];
 
-export interface NmResult {
-  readonly environment: ReturnType<typeof environment>;
-  readonly rows: readonly KernelRow[];
-}
-
 /** Masks of N:M in every format that holds them, and the dense kernels, in turn. */
-export async function runNm(
-  { only, seed, adapter, onProgress }: Omit<KernelsOptions, "set" | "batches">,
-  rowsOfMask: readonly number[],
-): Promise<NmResult> {
-  const gpu = await openGpuInNode({ adapter });
-  try {
-    const rooflines = await measureRooflines(gpu);
-    const jobs = cases
-      .filter(([shape]) => only === undefined || shapeName(shape).includes(only))
-      .flatMap(([shape, batch]) => rowsOfMask.map((rows) => ({ shape, batch, rows })));
-    const rows: KernelRow[] = [];
-    for (const [i, job] of jobs.entries()) {
-      onProgress?.(`${shapeName(job.shape)}, ${job.rows} rows`, i, jobs.length);
-      const place = placeOf(job.shape, job.batch);
-      const { weight } = place.step;
-      if (weight.kind !== "constant") continue;
-      const entrants: Entrant[] = [
-        { kind: "direct", weight: weight.matrix, sparsity: 0 },
-        { kind: "winograd", weight: weight.matrix, sparsity: 0 },
-        ...masks.flatMap(([n, m]) => entrantsOf(weight.matrix, { n, m, rows: job.rows }, seed)),
+export function runNm(options: SuiteOptions, rowsOfMask: readonly number[]): Promise<SuiteResult> {
+  const jobs = cases.flatMap(([shape, batch]) =>
+    rowsOfMask.map((rows): Job => {
+      const entrants = (whole: WeightMatrix): readonly Entrant[] => [
+        ...denseSide(whole),
+        ...masks.flatMap(([n, m]) => entrantsOf(whole, { n, m, rows }, options.seed)),
       ];
-      const results = await contest(gpu, place, entrants, adapterKind(gpu), { rounds: 11, budgetMs: 5000 });
-      for (const r of results) rows.push(described(r, job.shape, job.batch, rooflines.fmaGflops));
-    }
-    return { environment: environment(gpu.adapter, nodeHost()), rows };
-  } finally {
-    gpu.dispose();
-  }
+      return { shape, batch, label: `${rows} rows`, entrants };
+    }),
+  );
+  return runJobs(jobs, options, { rounds: 11, budgetMs: 5000 });
 }
 
 function entrantsOf(whole: Entrant["weight"], mask: NmMask, seed: number): Entrant[] {
@@ -80,4 +54,52 @@ function entrantsOf(whole: Entrant["weight"], mask: NmMask, seed: number): Entra
     sparsity: 1 - mask.n / mask.m,
     pattern: maskName(mask),
   }));
+}
+
+const formatNames: Readonly<Record<string, string>> = { csr: "CSR", ell: "ELL" };
+
+/** Per mask: how many times as fast as the fastest dense kernel every format is, layer by layer. */
+export function nmTable({ rows }: SuiteResult): readonly (readonly string[])[] {
+  const name = (kind: string): string => formatNames[kind] ?? kind;
+  const body = maskRows.flatMap((shared) =>
+    masks.map(([n, m]) => {
+      const pattern = maskName({ n, m, rows: shared });
+      const formats = [...formatsOf[shared]!].reverse();
+      const cell = (shape: Shape, kind: string): string => {
+        const row = rows.find(
+          (r) => r.shape === shapeName(shape) && r.pattern === pattern && r.kind === kind,
+        );
+        return row?.vsBest.median.toFixed(2) ?? "-";
+      };
+      return [
+        `${n}:${m}`,
+        String(shared),
+        formats.map(name).join(" / "),
+        ...cases.map(([shape]) => formats.map((kind) => cell(shape, kind)).join(" / ")),
+      ];
+    }),
+  );
+  const layers = cases.map(([shape, batch]) => `${shapeName(shape)}, batch ${batch}`);
+  return [["mask", "rows that share it", "format", ...layers], ...body];
+}
+
+/** Geometric means of one format's speed over another's, on the layers of many columns. */
+export function nmMeans({ rows }: SuiteResult): Readonly<Record<string, number>> {
+  const pairs = [
+    ["nm1x1", "csr"],
+    ["nm1x1", "ell"],
+    ["nm4x1", "block4x1"],
+    ["nm8x1", "block8x1"],
+  ] as const;
+  return Object.fromEntries(
+    pairs.map(([kind, other]) => {
+      const ratios = rows
+        .filter((r) => r.kind === kind && r.batch > 1)
+        .flatMap((r) => {
+          const twin = rows.find((o) => o.kind === other && o.pattern === r.pattern && o.shape === r.shape);
+          return twin ? [r.vsBest.median / twin.vsBest.median] : [];
+        });
+      return [`${kind} over ${other}`, geometricMean(ratios)];
+    }),
+  );
 }

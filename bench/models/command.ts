@@ -1,7 +1,15 @@
+import { existsSync, readFileSync } from "node:fs";
 import { Command } from "commander";
-import { addMachineOptions, oneOf, print, wholeNumber, writeJson } from "../../src/cli/context.ts";
+import {
+  addMachineOptions,
+  addPrecisionOption,
+  oneOf,
+  print,
+  wholeNumber,
+  writeJson,
+} from "../../src/cli/context.ts";
 import { startProgress } from "../../src/cli/progress.ts";
-import { UsageError } from "../../src/errors.ts";
+import { FileError, UsageError } from "../../src/errors.ts";
 import { environmentLine } from "../../src/report/environment.ts";
 import { count } from "../../src/report/format.ts";
 import { textTable } from "../../src/report/table.ts";
@@ -13,6 +21,7 @@ interface Options {
   readonly model?: readonly string[];
   readonly sparsity?: readonly number[];
   readonly json?: string;
+  readonly precision?: ModelsOptions["precision"];
   readonly seed: number;
   readonly adapter: ModelsOptions["adapter"];
   readonly quiet?: boolean;
@@ -34,11 +43,12 @@ function collectSparsity(text: string, before: readonly number[] = []): readonly
 
 const help = `
 Without --full: ${names.slice(0, 3).join(", ")} at 90 %. --full: also ${names.slice(3).join(", ")}, at 50, 70, 80, 90 and 95 %.
+--json FILE is written after every net; rows that it holds of other nets stay, if they are of this machine, version and precision.
 Every layer is pruned to the same share, by magnitude, with seeded weights: time is measured here, accuracy by \`secateur compare\`.`;
 
 /** `npm run bench -- models …` */
 export const modelsCommand = (): Command =>
-  addMachineOptions(new Command("models"))
+  addPrecisionOption(addMachineOptions(new Command("models")))
     .description(
       "whole nets, dense and pruned in every granularity, planned by measurement and timed in turn",
     )
@@ -61,15 +71,33 @@ export const modelsCommand = (): Command =>
           seed: options.seed,
           adapter: options.adapter,
           quick: options.quick ?? false,
+          precision: options.precision,
+          before: readBefore(options.json),
+          onNet: (soFar) => writeJson(options, soFar),
           onProgress: progress.update,
         });
         progress.stop();
-        writeJson(options, result);
         print(options, table(result));
       } finally {
         progress.stop();
       }
     });
+
+/** The file that the result goes to, where there is one that is such a result already. */
+function readBefore(file: string | undefined): ModelsResult | undefined {
+  if (file === undefined || !existsSync(file)) return undefined;
+  let found: Partial<ModelsResult> | undefined;
+  try {
+    found = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new FileError("E_FORMAT", `${file} is no JSON: ${(error as Error).message}. Give another --json.`);
+  }
+  const known = (r: Partial<ModelsResult["rows"][number]>): boolean =>
+    modelCases.some((c) => c.arch === r?.model);
+  if (found?.environment && Array.isArray(found.rows) && found.rows.every(known))
+    return found as ModelsResult;
+  throw new FileError("E_FORMAT", `${file} is no result of this benchmark. Give another --json.`);
+}
 
 function table({ environment, rows }: ModelsResult): string {
   const head = [

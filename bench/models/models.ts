@@ -2,6 +2,7 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { inspectGraph } from "../../src/graph/statistics.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
+import { atPrecision, type Precision } from "../../src/plan/half-weights.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { type Spread, spread } from "../../src/plan/stats.ts";
 import { openGpuWithTuning } from "../../src/plan/tuning-folder.ts";
@@ -38,6 +39,12 @@ export interface ModelsOptions {
   readonly seed: number;
   readonly adapter: "any" | "hardware" | "software";
   readonly quick: boolean;
+  /** Of the weights and activations of every net; the dense one's too. */
+  readonly precision?: Precision;
+  /** A result to go on from: its rows of other nets stay, if they were measured at that precision, on the same machine and by the same version. */
+  readonly before?: ModelsResult;
+  /** Told after every net. */
+  readonly onNet?: (soFar: ModelsResult) => void;
   readonly onProgress?: (message: string, done?: number, total?: number) => void;
 }
 
@@ -62,6 +69,8 @@ export interface ModelRow {
 
 export interface ModelsResult {
   readonly environment: Environment;
+  /** Absent for f32. */
+  readonly precision?: Precision;
   readonly rows: readonly ModelRow[];
   readonly summary: {
     readonly models: Readonly<Record<string, Readonly<Record<string, Partial<Record<Granularity, number>>>>>>;
@@ -80,14 +89,40 @@ const leastRounds = 7;
 export async function runModels(options: ModelsOptions): Promise<ModelsResult> {
   const gpu = await openGpuWithTuning({ adapter: options.adapter });
   try {
-    const rows: ModelRow[] = [];
     const cases = modelCases.filter((c) => options.models.includes(c.arch));
-    for (const c of cases) rows.push(...(await measureNet(gpu, c, options)));
-    return { environment: environment(gpu.adapter, nodeHost()), rows, summary: { models: summarise(rows) } };
+    const here = environment(gpu.adapter, nodeHost());
+    const precision = options.precision === "f32" ? undefined : options.precision;
+    const kept =
+      options.before &&
+      options.before.precision === precision &&
+      sameMachine(options.before.environment, here);
+    let result = resultOf(here, precision, kept ? options.before.rows : []);
+    for (const c of cases) {
+      const rows = await measureNet(gpu, c, options);
+      result = resultOf(here, precision, [...result.rows.filter((r) => r.model !== c.arch), ...rows]);
+      options.onNet?.(result);
+    }
+    return result;
   } finally {
     gpu.dispose();
   }
 }
+
+const orderOf = ({ model }: ModelRow): number => modelCases.findIndex((c) => c.arch === model);
+
+const resultOf = (
+  here: Environment,
+  precision: Precision | undefined,
+  rows: readonly ModelRow[],
+): ModelsResult => ({
+  environment: here,
+  ...(precision && { precision }),
+  rows: [...rows].sort((a, b) => orderOf(a) - orderOf(b)),
+  summary: { models: summarise(rows) },
+});
+
+const sameMachine = (a: Environment, b: Environment): boolean =>
+  a.key === b.key && a.cpu === b.cpu && a.cores === b.cores && a.secateur === b.secateur;
 
 interface Entrant {
   readonly granularity: ModelRow["granularity"];
@@ -114,8 +149,13 @@ async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promi
   try {
     for (const [i, entrant] of entrants.entries()) {
       options.onProgress?.(`${c.arch} ${label(entrant)}: planning`, i, entrants.length);
-      const session = await compile(gpu, entrant.graph, { plan: "measured", batch: c.batch });
-      const maxError = await checkBatch(session, entrant.graph, images, 1);
+      const session = await compile(gpu, entrant.graph, {
+        plan: "measured",
+        batch: c.batch,
+        precision: options.precision,
+      });
+      const exact = atPrecision(entrant.graph, options.precision);
+      const maxError = await checkBatch(session, exact, images, 1);
       sessions.push({ entrant, session, maxError, cpuMs: await startingMs(session, images) });
     }
     const times = await timeInTurn(

@@ -8,11 +8,12 @@ diagnostic(off, chromium.subgroup_matrix_uniformity); // threads over SUBGROUP a
 // @include "lib/columns.wgsl"
 // @include "lib/word.wgsl"
 // @include "lib/finish.wgsl"
+// @include "lib/half.wgsl"
 // @include "lib/matrix.wgsl"
 const LANES: u32 = 1u;
 
 fn stage(at: u32, v: X) {
-  tile[at] = f16(clamp(v, -MOST, MOST));
+  tile[at] = f16(nearest_half(vec4<f32>(v)).x);
 }
 
 fn gathered(at: u32) -> X {

@@ -8,11 +8,12 @@ diagnostic(off, chromium.subgroup_matrix_uniformity); // threads over SUBGROUP a
 // @include "lib/columns.wgsl"
 // @include "lib/quad.wgsl"
 // @include "lib/finish.wgsl"
+// @include "lib/half.wgsl"
 // @include "lib/matrix.wgsl"
 const LANES: u32 = 4u;
 
 fn stage(at: u32, v: X) {
-  let half = clamp(v, vec4<f32>(-MOST), vec4<f32>(MOST));
+  let half = nearest_half(v);
   for (var i: u32 = 0u; i < 4u; i++) { // @unroll
     tile[at + i] = f16(half[i]);
   }

@@ -9,7 +9,6 @@ override WG_SIZE: u32 = 32;
 override PERMUTED: bool = false;
 const V: u32 = 2u; // @spec 1 2 3 4 8 16
 
-@group(0) @binding(0) var<storage, read> x: array<X>;
 @group(0) @binding(8) var<storage, read> rows: array<u32>; // the output channel of each row of each block, when PERMUTED
 
 fn block_row(group: vec3<u32>, thread: u32, lane: u32) {
@@ -31,7 +30,7 @@ fn block_row(group: vec3<u32>, thread: u32, lane: u32) {
     var w = fetch(e, lane);
     var xv: array<X, V>;
     for (var v: u32 = 0u; v < V; v++) { // @unroll
-      xv[v] = x[base[v] + o];
+      xv[v] = x_at(base[v] + o);
     }
     for (var r: u32 = 0u; r < R; r++) { // @unroll
       let wr = weight(&w, r);

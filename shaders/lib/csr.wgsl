@@ -6,7 +6,6 @@
 override WG_SIZE: u32 = 32;
 const V: u32 = 4u; // @spec 1 2 3 4 6 8 16
 
-@group(0) @binding(0) var<storage, read> x: array<X>;
 @group(0) @binding(1) var<storage, read> row_ptr: array<u32>; // rows + 1, in fetches
 @group(0) @binding(8) var<storage, read> rows: array<u32>; // output channel of each row
 
@@ -28,7 +27,7 @@ fn csr_row(group: vec3<u32>, thread: u32) {
       o = offset_after(o, some, i);
       let w = weight(some, i);
       for (var v: u32 = 0u; v < V; v++) { // @unroll
-        acc[v] += w * x[base[v] + o];
+        acc[v] += w * x_at(base[v] + o);
       }
     }
   }

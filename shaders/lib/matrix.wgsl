@@ -15,7 +15,6 @@ const BM: u32 = SM * TM * GM;
 const BN: u32 = SN * TN * GN;
 const WG_SIZE: u32 = SUBGROUP * GM * GN;
 const ACROSS: u32 = BN / LANES; // X per row of the tile
-const MOST: f32 = 65504.0;
 alias Left = subgroup_matrix_left<f16, SK, SM>;
 alias Right = subgroup_matrix_right<f16, SN, SK>;
 alias Sums = subgroup_matrix_result<f32, SN, SM>;

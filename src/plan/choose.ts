@@ -194,6 +194,11 @@ export function chooseStored(place: ColumnsPlace, plan: Plan, kind: AdapterKind)
   }
   if (!runsOn(variant, kind)) {
     const unit = variant.loop === "matrix" ? unitOf(variant) : undefined;
+    if (variant.load === "halves" && !kind.rounds) {
+      throw new PlanError(
+        `the plan runs "${step.name}" by ${stored.kernel}, which rounds activations. Compile with precision "f16", or measure a plan here.`,
+      );
+    }
     if (unit) {
       throw new PlanError(
         `the plan runs "${step.name}" by ${stored.kernel}, which needs precision "f16" and subgroups of ${unit.subgroup} that multiply matrices of ${unit.m} x ${unit.k} by ${unit.k} x ${unit.n}. Compile with that precision, or measure a plan here.`,

@@ -32,7 +32,7 @@ export interface Field {
 export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
   const { problem, step } = place;
   const density = densityOf(step);
-  const variable = step.weight.kind === "variable";
+  const how = { variable: step.weight.kind === "variable", ...(kind.rounds && { rounds: true }) };
   const dense = likeliest(ranked(place, "dense", kind));
   const densities = new Map<Format, number>();
   const sparse: Ranked[] = [];
@@ -40,24 +40,36 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
     const list = format === "dense" ? [] : ranked(place, format, kind);
     if (list.length === 0) continue;
     densities.set(format, list[0]!.density);
-    if (isDense(format) || list[0]!.density <= mostStored) sparse.push(...list.slice(0, sparseTries));
+    if (isDense(format) || list[0]!.density <= mostStored) sparse.push(...tried(list, sparseTries));
   }
   return {
     place,
     density,
     dense,
     sparse: sparse.sort((a, b) => a.cost - b.cost),
-    denseKey: raceKey(problem, variable),
-    key: raceKey(problem, variable, sparse.length > 0 ? densities : undefined),
+    denseKey: raceKey(problem, how),
+    key: raceKey(problem, how, sparse.length > 0 ? densities : undefined),
     cost: Math.min(...[...dense, ...sparse].map((r) => r.cost)),
   };
 }
 
-/** The cheapest of all, and the cheapest of each dense algorithm: direct, with K split, and Winograd by the side of its tiles. */
+/** The cheapest, the last of them replaced by the cheapest of the other kind where all round activations, or none does. */
+function tried(list: readonly Ranked[], most: number): Ranked[] {
+  const cheapest = list.slice(0, most);
+  const rounds = (r: Ranked): boolean => r.variant.load === "halves";
+  const other = list.slice(most).find((r) => rounds(r) !== rounds(list[0]!));
+  if (!other || cheapest.length < 2 || cheapest.some((r) => rounds(r) !== rounds(list[0]!))) return cheapest;
+  return [...cheapest.slice(0, -1), other];
+}
+
+/**
+ * The cheapest of all, and the cheapest of each dense algorithm: direct, with K split, and Winograd by the side of its tiles; direct in
+ * half precision counts as one too.
+ */
 function likeliest(dense: readonly Ranked[]): Ranked[] {
   const before = new Map<string, number>();
   return dense.filter(({ variant }, i) => {
-    const algorithm = `${variant.winograd} ${variant.parts > 1}`;
+    const algorithm = `${variant.winograd} ${variant.parts > 1} ${variant.load === "halves"}`;
     const rank = before.get(algorithm) ?? 0;
     before.set(algorithm, rank + 1);
     return i < denseTries || rank < algorithmTries;

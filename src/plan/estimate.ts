@@ -1,5 +1,11 @@
 import { type MatrixUnit, unitOf } from "../kernels/columns/matrix.ts";
-import { type ColumnCut, type ColumnsProblem, interleavedOf, stripsOf } from "../kernels/columns/problem.ts";
+import {
+  type ColumnCut,
+  type ColumnsProblem,
+  interleavedOf,
+  quadsRead,
+  stripsOf,
+} from "../kernels/columns/problem.ts";
 import { cutFor, groupsOf } from "../kernels/columns/realise.ts";
 import { partsOf } from "../kernels/columns/split.ts";
 import {
@@ -19,7 +25,9 @@ export interface AdapterKind {
   readonly maxInvocations: number;
   /** Lanes that every subgroup has; 0 where there are no subgroups. */
   readonly subgroup: number;
-  /** Matrix units that may be used: none where they would round what must not be. */
+  /** May kernels round activations to half precision? Not unless this says so. */
+  readonly rounds?: boolean;
+  /** Matrix units that may be used: none where activations must not be rounded. */
   readonly units?: readonly MatrixUnit[];
 }
 
@@ -32,6 +40,8 @@ interface Rates {
   /** Threads that keep all its cores busy. */
   readonly threads: number;
   readonly quad: number;
+  /** Of a vec4 in half precision, and its unpacking. */
+  readonly half: number;
   readonly word: number;
   readonly uniformQuad: number;
   readonly uniformWord: number;
@@ -54,6 +64,7 @@ const software: Rates = {
   lanes: 8,
   threads: 8,
   quad: 36,
+  half: 26,
   word: 15,
   uniformQuad: 36,
   uniformWord: 15,
@@ -72,6 +83,7 @@ const hardware: Rates = {
   lanes: 32,
   threads: 16384,
   quad: 4,
+  half: 2.5,
   word: 1,
   uniformQuad: 1,
   uniformWord: 1,
@@ -123,9 +135,15 @@ export function estimate(
   const entry =
     entryCost(variant, rates) +
     (isNm(variant.format) ? placeCost(p, rates) : 0) +
-    columns * ((word ? rates.word : rates.quad) + rows * floats * rates.fma);
+    columns *
+      ((word ? rates.word : cut.load === "halves" ? rates.half : rates.quad) + rows * floats * rates.fma);
   const finish = rows * columns * floats * rates.store;
-  const copy = cut.load === "strips" ? copyCost(p, rates) : 0;
+  const copy =
+    cut.load === "strips"
+      ? copyCost(p, rates)
+      : cut.load === "halves"
+        ? (quadsRead(p, cut) / rates.lanes) * (rates.quad + 2 * rates.store)
+        : 0;
   // Registers: past these a GPU runs too few threads to hide latency, and a software adapter spills twice.
   const pressure = rows * columns * floats > (kind.software ? 256 : 128) ? 1.3 : 1;
   const narrow = kind.software ? 1 : Math.max(1, 64 / workgroup);
@@ -274,6 +292,7 @@ export interface Ranked {
 export const runsOn = (variant: Variant, kind: AdapterKind): boolean =>
   variant.workgroup <= kind.maxInvocations &&
   subgroupOf(variant.loop) <= kind.subgroup &&
+  (variant.load !== "halves" || kind.rounds === true) &&
   (variant.loop !== "matrix" || (kind.units ?? []).some((unit) => sameUnit(unit, unitOf(variant))));
 
 const sameUnit = (a: MatrixUnit, b: MatrixUnit): boolean =>

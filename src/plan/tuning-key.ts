@@ -27,11 +27,11 @@ export function geometryKey(p: ColumnsProblem): string {
 /**
  * What a race's outcome depends on, the adapter apart: geometry, activation, and the share of values that each sparse format
  * considered would store, to two digits. Without formats it is the race of the dense variants, which all layers of one
- * geometry share; a variable weight has fewer of them.
+ * geometry share; a variable weight has fewer of them, and there are more where kernels may round activations.
  */
 export function raceKey(
   p: ColumnsProblem,
-  variable: boolean,
+  { variable, rounds }: { readonly variable: boolean; readonly rounds?: boolean },
   densities: ReadonlyMap<Format, number> = new Map(),
 ): string {
   const stored = [...densities].map(([format, density]) => `${format}=${Number(density.toPrecision(2))}`);
@@ -39,6 +39,7 @@ export function raceKey(
     geometryKey(p),
     `act ${p.activation.code}`,
     variable ? "variable" : "constant",
+    ...(rounds ? ["x in f16"] : []),
     ...(stored.length > 0 ? stored : ["dense"]),
   ].join(" | ");
 }

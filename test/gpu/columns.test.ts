@@ -25,8 +25,8 @@ import { gpuTest } from "../support/gpu.ts";
 
 const columns = suite("columns kernels");
 
-/** N:M needs weights that are so: test/gpu/nm. Matrix units need another precision: test/gpu/matrix. */
-const own = variants.filter((v) => !isNm(v.format) && v.loop !== "matrix");
+/** N:M needs weights that are so: test/gpu/nm. Rounded activations need another precision: test/gpu/half-activations. */
+const own = variants.filter((v) => !isNm(v.format) && v.loop !== "matrix" && v.load !== "halves");
 
 /**
  * One variant of each kernel, format and number of rows; which of its numbers of columns changes from problem to problem, so

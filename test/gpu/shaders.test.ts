@@ -56,7 +56,7 @@ gpuTest(test, "every entry point makes a pipeline with its defaults", async (gpu
   for (const [name, source] of kernels) {
     const needed = Object.entries(source.overrides).filter(([, o]) => o.init === undefined);
     const constants = Object.fromEntries(needed.map(([key]) => [key, 1]));
-    // Adapters multiply matrices of some sides only: test/gpu/matrix.
+    // Adapters multiply matrices of some sides only: test/gpu/half-activations.
     if (lacks(gpu.adapter.features, source.code) || usesMatrices(source.code)) continue;
     for (const entry of Object.keys(source.entries)) await gpu.compile(name, { entry, constants });
   }

@@ -124,28 +124,37 @@ test("a key tells what decides speed apart, and nothing else", () => {
     ["csr", 0.1004],
     ["block8x1", 0.0321],
   ]);
-  const key = raceKey(problem, false, densities);
+  const key = raceKey(problem, { variable: false }, densities);
   assert.is(
     key,
     "1 16 144 1,8,8 4 0 0,40,4 400 6400 4 572 0,256,0,32,4 - | act 0 | constant | csr=0.1 | block8x1=0.032",
   );
   assert.is(
-    raceKey({ ...problem, label: "other", taps: problem.taps.slice() }, false, new Map(densities)),
+    raceKey(
+      { ...problem, label: "other", taps: problem.taps.slice() },
+      { variable: false },
+      new Map(densities),
+    ),
     key,
   );
-  assert.is(raceKey(problem, false, new Map(densities).set("csr", 0.0996)), key, "rounded to two digits");
+  assert.is(
+    raceKey(problem, { variable: false }, new Map(densities).set("csr", 0.0996)),
+    key,
+    "rounded to two digits",
+  );
   const others = [
-    raceKey(problem, true, densities),
-    raceKey(problem, false),
-    raceKey(problem, false, new Map(densities).set("csr", 0.11)),
-    raceKey(problem, false, new Map(densities).set("block4x1", 0.5)),
-    raceKey({ ...problem, batch: 8 }, false, densities),
-    raceKey({ ...problem, k: 143 }, false, densities),
-    raceKey({ ...problem, rowsPerGroup: 15 }, false, densities),
-    raceKey({ ...problem, out: [1, 8, 7] }, false, densities),
-    raceKey({ ...problem, xSteps: [0, 40, 8] }, false, densities),
-    raceKey({ ...problem, residual: problem.y }, false, densities),
-    raceKey({ ...problem, activation: { code: 1, a: 0, b: 0 } }, false, densities),
+    raceKey(problem, { variable: true }, densities),
+    raceKey(problem, { variable: false, rounds: true }, densities),
+    raceKey(problem, { variable: false }),
+    raceKey(problem, { variable: false }, new Map(densities).set("csr", 0.11)),
+    raceKey(problem, { variable: false }, new Map(densities).set("block4x1", 0.5)),
+    raceKey({ ...problem, batch: 8 }, { variable: false }, densities),
+    raceKey({ ...problem, k: 143 }, { variable: false }, densities),
+    raceKey({ ...problem, rowsPerGroup: 15 }, { variable: false }, densities),
+    raceKey({ ...problem, out: [1, 8, 7] }, { variable: false }, densities),
+    raceKey({ ...problem, xSteps: [0, 40, 8] }, { variable: false }, densities),
+    raceKey({ ...problem, residual: problem.y }, { variable: false }, densities),
+    raceKey({ ...problem, activation: { code: 1, a: 0, b: 0 } }, { variable: false }, densities),
   ];
   assert.is(new Set([...others, key]).size, others.length + 1);
 });

@@ -1,8 +1,11 @@
 import type { Realised } from "./launch.ts";
-import { type ColumnCut, type ColumnsProblem, interleavedOf, stripsOf } from "./problem.ts";
+import { type ColumnCut, type ColumnsProblem, interleavedOf, quadsRead, stripsOf } from "./problem.ts";
 
-/** Copies of x that a kernel reads in its place. */
-export type Laid = Pick<Realised, "scratch" | "launches">;
+/** A copy of x that a kernel reads in its place. */
+export interface Laid extends Pick<Realised, "scratch" | "launches"> {
+  /** In `scratch`. */
+  readonly name: string;
+}
 
 const copySize = 64;
 
@@ -10,6 +13,7 @@ const copySize = 64;
 export function layStrips(p: ColumnsProblem): Laid {
   const s = stripsOf(p);
   return {
+    name: "strips",
     scratch: { strips: s.channels * s.words * 4 },
     launches: [
       {
@@ -30,6 +34,25 @@ export function layStrips(p: ColumnsProblem): Laid {
   };
 }
 
+/** Copies x, rounded to half precision. */
+export function layHalves(p: ColumnsProblem, cut: ColumnCut): Laid {
+  const count = quadsRead(p, cut);
+  return {
+    name: "halves",
+    scratch: { halves: count * 2 },
+    launches: [
+      {
+        kernel: "conv/halve",
+        spec: {},
+        constants: { WG_SIZE: copySize },
+        bindings: { x: "x", halves: "halves" },
+        params: { count, x_base: p.xBase / 4 },
+        groups: Math.ceil(count / copySize),
+      },
+    ],
+  };
+}
+
 /** Chunks take the place of entries, and x starts at its first tap. */
 export function interleavedParams(p: ColumnsProblem, cut: ColumnCut): Readonly<Record<string, number>> {
   const { chunks, channels, words } = interleavedOf(p, cut.load);
@@ -43,6 +66,7 @@ export function interleave(p: ColumnsProblem, cut: ColumnCut): Laid {
   const elements = p.groups * chunks * words * 8;
   const u = strips ? 1 : 4;
   return {
+    name: "interleaved",
     scratch: { interleaved: elements * 4 },
     launches: [
       {

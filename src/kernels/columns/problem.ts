@@ -48,8 +48,11 @@ export function pixelGrid(view: View, channelAxis: number, pixels: readonly numb
 export const problemMacs = (p: ColumnsProblem): number =>
   p.groups * p.rowsPerGroup * p.k * p.out[0] * p.out[1] * p.out[2] * p.batch;
 
-/** What a load of x is: a float; a vec4 of four images or four pixels as they lie; a vec4 of four strips of one image. */
-export type Load = "word" | "quad" | "strips";
+/**
+ * What a load of x is: a float; a vec4 of four images or four pixels as they lie, or of the same in half precision; a vec4 of four
+ * strips of one image.
+ */
+export type Load = "word" | "quad" | "halves" | "strips";
 
 /** How the columns of a problem are cut into loads. */
 export interface ColumnCut {
@@ -83,7 +86,7 @@ export function cutColumns(p: ColumnsProblem): readonly ColumnCut[] {
     const steps = [...p.xSteps, ...grids.flatMap((g) => g.steps)];
     if (!planes || !steps.every(aligned)) return [word];
     const inner = Math.ceil(p.batch / 4);
-    return [{ load: "quad", inner, out: p.out, columns: pixels * inner }, word];
+    return [...quads({ inner, out: p.out, columns: pixels * inner }), word];
   }
   const flat = (steps: readonly [number, number, number]): boolean =>
     (p.out[2] === 1 || steps[2] === 1) &&
@@ -92,12 +95,24 @@ export function cutColumns(p: ColumnsProblem): readonly ColumnCut[] {
   if (planes && pixels >= 4 && flat(p.xSteps) && grids.every((g) => flat(g.steps))) {
     // The last quad may run into the padding of its plane, which place() rounds up to whole quads.
     const inner = Math.ceil(pixels / 4);
-    return [{ load: "quad", inner, out: [1, 1, 1], columns: inner }, word];
+    return [...quads({ inner, out: [1, 1, 1], columns: inner }), word];
   }
   const rows = stripRows(p);
   if (p.out[0] !== 1 || p.out[1] < 4 || p.xChannel === 0) return [word];
   const out = [1, rows, p.out[2]] as const;
   return [word, { load: "strips", inner: 1, out, columns: rows * p.out[2] }];
+}
+
+const quads = (cut: Omit<ColumnCut, "load">): readonly ColumnCut[] => [
+  { load: "quad", ...cut },
+  { load: "halves", ...cut },
+];
+
+/** vec4s of x from the first tap of output pixel 0 to the last that is read. */
+export function quadsRead(p: ColumnsProblem, cut: ColumnCut): number {
+  const pixels = cut.out.reduce((sum, n, i) => sum + (n - 1) * p.xSteps[i]!, 0);
+  const last = p.taps.reduce((most, t) => Math.max(most, t), 0);
+  return ((p.groups - 1) * p.xGroup + last + pixels) / 4 + cut.inner;
 }
 
 /** Rows of the image in each of its four strips. */
@@ -148,7 +163,7 @@ export function interleavedOf(p: ColumnsProblem, load: Load): Interleaved {
 
 /** Offsets of the taps of one row of W, in loads. */
 export const offsetsOf = (p: ColumnsProblem, load: Load): Uint32Array =>
-  load === "word" ? p.taps : load === "quad" ? p.taps.map((t) => t / 4) : stripsOf(p).taps;
+  load === "word" ? p.taps : load === "strips" ? stripsOf(p).taps : p.taps.map((t) => t / 4);
 
 /** The fields of the `Columns` uniform of shaders/lib/columns.wgsl. */
 export function columnsParams(
@@ -156,7 +171,7 @@ export function columnsParams(
   cut: ColumnCut,
   blocksPerGroup: number,
 ): Record<string, number> {
-  const u = cut.load === "quad" ? 4 : 1;
+  const u = cut.load === "quad" || cut.load === "halves" ? 4 : 1;
   const strips = cut.load === "strips" ? stripsOf(p) : undefined;
   const r = p.residual ?? p.y;
   return {
@@ -164,7 +179,7 @@ export function columnsParams(
     inner: cut.inner,
     out_w: cut.out[2],
     out_h: cut.out[1],
-    x_base: strips ? 0 : p.xBase / u,
+    x_base: strips || cut.load === "halves" ? 0 : p.xBase / u,
     x_d: Math.floor(p.xSteps[0] / u),
     x_h: Math.floor(p.xSteps[1] / u),
     x_w: Math.floor(p.xSteps[2] / u),

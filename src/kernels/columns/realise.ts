@@ -2,7 +2,7 @@ import { rowClusters } from "./cluster.ts";
 import { ellDensity, interleaves, packEll } from "./ell.ts";
 import { halfScale } from "./half.ts";
 import type { Launch, Realised } from "./launch.ts";
-import { interleave, interleavedParams, layStrips } from "./lay.ts";
+import { interleave, interleavedParams, type Laid, layHalves, layStrips } from "./lay.ts";
 import { packMatrices } from "./matrix.ts";
 import { nmDensity, packNm, packNmSlices, packNmVector, patternOf, slicePatternOf } from "./nm.ts";
 import {
@@ -163,7 +163,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
     return sumParts(p, parts, realise(parts, { ...variant, parts: 1 }, cut, weight));
   }
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
-  const laid = variant.loop === "ell" ? interleave(p, cut) : cut.load === "strips" ? layStrips(p) : undefined;
+  const laid = layFor(p, variant, cut);
   const { launch } = weights;
   const main: Launch = {
     kernel: variant.kernel,
@@ -175,7 +175,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
       HAS_RESIDUAL: p.residual ? 1 : 0,
     },
     bindings: {
-      ...(variant.loop === "ell" ? { interleaved: "interleaved" } : { x: laid ? "strips" : "x" }),
+      ...(variant.loop === "ell" ? { interleaved: "interleaved" } : { x: laid?.name ?? "x" }),
       bias: "bias",
       // Whatever is bound where there is no residual is not read; it only must not be written by the same dispatch.
       residual: p.residual ? "residual" : laid ? "bias" : "x",
@@ -199,6 +199,12 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
     bytes: weights.bytes,
     density: weights.density,
   };
+}
+
+function layFor(p: ColumnsProblem, variant: Variant, cut: ColumnCut): Laid | undefined {
+  if (variant.loop === "ell") return interleave(p, cut);
+  if (cut.load === "strips") return layStrips(p);
+  return cut.load === "halves" ? layHalves(p, cut) : undefined;
 }
 
 type Part = Realised &

@@ -98,7 +98,12 @@ export interface Variant {
 export const subgroupOf = (loop: Loop): number =>
   loop === "shuffle" || loop === "ell" || loop === "slices" ? 8 : 0;
 
-const suffix: Readonly<Record<Load, string>> = { word: "-scalar", quad: "", strips: "-strips" };
+const suffix: Readonly<Record<Load, string>> = {
+  word: "-scalar",
+  quad: "",
+  halves: "-halves",
+  strips: "-strips",
+};
 
 type Gather = Exclude<Loop, "vector" | "ell" | "slices" | "matrix">;
 
@@ -248,32 +253,43 @@ const blocks = [4, 8, 16] as const;
 const sizes = [8, 16, 32, 64, 128] as const;
 const few = [8, 16, 32] as const;
 
+/** Loads of four floats as they lie; N:M has no kernels for halves of them. */
+const wide = (nm: boolean): readonly Load[] => (nm ? ["quad"] : ["quad", "halves"]);
+
 /** The tiles of blocks of R rows, whatever says which columns they hold. */
 const blockTiles = (r: number, format: Format): Variant[] => [
   ...sizes.flatMap((w) => [
-    ...tiles([r], [1, 2, 4], 4, 32).map(([, v]) => gather("uniform", format, "quad", r, v, w)),
+    ...wide(isNm(format)).flatMap((load) =>
+      tiles([r], [1, 2, 4], 4, 32).map(([, v]) => gather("uniform", format, load, r, v, w)),
+    ),
     ...tiles([r], [4, 8], 16, 64).map(([, v]) => gather("uniform", format, "word", r, v, w)),
   ]),
   ...few.flatMap((w) => [
-    ...tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, "quad", r, v, w)),
+    ...wide(isNm(format)).flatMap((load) =>
+      tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, load, r, v, w)),
+    ),
     ...tiles([r], [4, 8], 32, 128).map(([, v]) => gather("shuffle", format, "word", r, v, w)),
     ...tiles([r], [1, 2, 4], 8, 64).map(([, v]) => gather("shuffle", format, "strips", r, v, w)),
   ]),
 ];
 
-const denseQuads = sizes.flatMap((w) =>
-  [
-    [4, 3],
-    [8, 1],
-    [8, 2],
-    [8, 3],
-    [16, 1],
-    [16, 2],
-  ].map(([r, v]) => gather("uniform", "dense", "quad", r!, v!, w)),
-);
-const shuffledQuads = few.flatMap((w) =>
-  tiles([8, 16, 32, 64], [1, 2, 4], 32, 64).map(([r, v]) => gather("shuffle", "dense", "quad", r, v, w)),
-);
+const uniformTiles = (load: Load): Variant[] =>
+  sizes.flatMap((w) =>
+    [
+      [4, 3],
+      [8, 1],
+      [8, 2],
+      [8, 3],
+      [16, 1],
+      [16, 2],
+    ].map(([r, v]) => gather("uniform", "dense", load, r!, v!, w)),
+  );
+const shuffledTiles = (load: Load): Variant[] =>
+  few.flatMap((w) =>
+    tiles([8, 16, 32, 64], [1, 2, 4], 32, 64).map(([r, v]) => gather("shuffle", "dense", load, r, v, w)),
+  );
+const denseQuads = uniformTiles("quad");
+const shuffledQuads = shuffledTiles("quad");
 
 const denseWords = sizes.flatMap((w) =>
   [
@@ -298,12 +314,16 @@ const splitTiles = [...denseQuads, ...shuffledQuads, ...denseWords, ...shuffledW
 export const variants: readonly Variant[] = [
   ...denseQuads,
   ...shuffledQuads,
+  ...uniformTiles("halves"),
+  ...shuffledTiles("halves"),
   ...denseWords,
   ...shuffledWords,
   ...([2, 4] as const).flatMap((side) => [...denseQuads, ...shuffledQuads].map(winograd(side))),
   ...[4, 16].flatMap((parts) => splitTiles.map(split(parts))),
   ...(["csr", "csr-f16"] as const).flatMap((format) => [
-    ...sizes.flatMap((w) => [2, 4, 8].map((v) => gather("csr", format, "quad", 1, v, w))),
+    ...(["quad", "halves"] as const).flatMap((load) =>
+      sizes.flatMap((w) => [2, 4, 8].map((v) => gather("csr", format, load, 1, v, w))),
+    ),
     ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("csr", format, "word", 1, v, w))),
     ...few.flatMap((w) => [1, 2, 4, 8].map((v) => gather("csr", format, "strips", 1, v, w))),
   ]),

@@ -1,0 +1,64 @@
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
+import type { AdapterKind } from "../../src/plan/estimate.ts";
+import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";
+import { spread } from "../../src/plan/stats.ts";
+import { type ContestOptions, candidates, type Row } from "./contest.ts";
+import { placeOf, type Shape } from "./shapes.ts";
+
+/** The layer with half of its filters, and half of those of the layer before. */
+const halfOf = (shape: Shape): Shape => ({ ...shape, rows: shape.rows / 2, channels: shape.channels / 2 });
+
+/** The fastest dense kernel, Winograd's among them, of a layer and of its half, in turn: a quarter of the multiply-adds. */
+export async function halvedFilters(
+  gpu: Gpu,
+  shape: Shape,
+  batch: number,
+  kind: AdapterKind,
+  { rounds, budgetMs }: ContestOptions,
+): Promise<Row> {
+  const whole = await fastestDense(gpu, placeOf(shape, batch), kind, budgetMs);
+  const half = await fastestDense(gpu, placeOf(halfOf(shape), batch), kind, budgetMs);
+  const times: [number[], number[]] = [[], []];
+  const started = performance.now();
+  for (let round = 0; round < rounds && (round < 5 || performance.now() - started < budgetMs); round++) {
+    for (const [i, { place, contender }] of [whole, half].entries()) {
+      const once: RaceOptions = { rounds: 1, leastRounds: 1, budgetMs: 0, drop: 2, sampleMs: 2 };
+      const [result] = await race(gpu, place, [contender], once);
+      times[i]!.push(result!.times[0]!);
+    }
+  }
+  const ratio = spread(times[1].map((ms, round) => times[0][round]! / ms));
+  return {
+    kind: "filters",
+    sparsity: 0.5,
+    kernel: half.contender.ranked.variant.name,
+    stored: 1,
+    ms: spread(times[1]),
+    vsDirect: ratio,
+    vsBest: ratio,
+  };
+}
+
+async function fastestDense(
+  gpu: Gpu,
+  place: ColumnsPlace,
+  kind: AdapterKind,
+  budgetMs: number,
+): Promise<{ readonly place: ColumnsPlace; readonly contender: Contender }> {
+  const { weight } = place.step;
+  if (weight.kind !== "constant") throw new Error("a layer of the bench has a constant weight");
+  const list = (["direct", "winograd"] as const).flatMap((side) =>
+    candidates(place, { kind: side, weight: weight.matrix, sparsity: 0 }, kind),
+  );
+  const results = await race(gpu, place, list, {
+    rounds: 5,
+    leastRounds: 3,
+    budgetMs,
+    drop: 1.4,
+    sampleMs: 1,
+  });
+  const timed = results.filter(({ times }) => times.length > 0);
+  const [best] = timed.sort((a, b) => spread(a.times).median - spread(b.times).median);
+  return { place, contender: best!.contender };
+}

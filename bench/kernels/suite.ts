@@ -1,0 +1,56 @@
+import { openGpuInNode } from "../../src/gpu/dawn.ts";
+import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
+import { environment } from "../../src/report/environment.ts";
+import { nodeHost } from "../../src/report/host.ts";
+import { type ContestOptions, contest, type Entrant } from "./contest.ts";
+import { described, type KernelsOptions } from "./kernels.ts";
+import type { KernelRow } from "./result.ts";
+import { measureRooflines } from "./rooflines.ts";
+import { placeOf, type Shape, shapeName } from "./shapes.ts";
+
+/** One layer, and what runs on it in turn. */
+export interface Job {
+  readonly shape: Shape;
+  readonly batch: number;
+  /** What progress calls it, besides its shape. */
+  readonly label: string;
+  entrants(whole: WeightMatrix): readonly Entrant[];
+}
+
+export interface SuiteResult {
+  readonly environment: ReturnType<typeof environment>;
+  readonly rows: readonly KernelRow[];
+}
+
+export type SuiteOptions = Pick<KernelsOptions, "only" | "seed" | "adapter" | "onProgress">;
+
+/** A contest per job, of those whose shape `only` leaves. */
+export async function runJobs(
+  jobs: readonly Job[],
+  { only, adapter, onProgress }: SuiteOptions,
+  how: ContestOptions,
+): Promise<SuiteResult> {
+  const gpu = await openGpuInNode({ adapter });
+  try {
+    const { fmaGflops } = await measureRooflines(gpu);
+    const wanted = jobs.filter(({ shape }) => only === undefined || shapeName(shape).includes(only));
+    const rows: KernelRow[] = [];
+    for (const [i, { shape, batch, label, entrants }] of wanted.entries()) {
+      onProgress?.(`${shapeName(shape)}, ${label}`, i, wanted.length);
+      const place = placeOf(shape, batch);
+      const { weight } = place.step;
+      if (weight.kind !== "constant") continue;
+      const results = await contest(gpu, place, entrants(weight.matrix), how);
+      for (const r of results) rows.push(described(r, shape, batch, fmaGflops));
+    }
+    return { environment: environment(gpu.adapter, nodeHost()), rows };
+  } finally {
+    gpu.dispose();
+  }
+}
+
+/** The dense side of every contest. */
+export const denseSide = (whole: WeightMatrix): readonly Entrant[] => [
+  { kind: "direct", weight: whole, sparsity: 0 },
+  { kind: "winograd", weight: whole, sparsity: 0 },
+];
