@@ -41,6 +41,7 @@ const names = [
   "granularity",
   "pattern",
   "rounds",
+  "plan",
   "sparsity",
 ];
 

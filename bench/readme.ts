@@ -26,6 +26,7 @@ const shown: Readonly<Record<string, (result: never) => string>> = {
   nm,
   f16,
   models,
+  plans: models,
   dlmc,
   dead,
   surgery,

@@ -13,13 +13,24 @@ import { FileError, UsageError } from "../../src/errors.ts";
 import { environmentLine } from "../../src/report/environment.ts";
 import { count } from "../../src/report/format.ts";
 import { textTable } from "../../src/report/table.ts";
-import { label, type ModelsOptions, type ModelsResult, modelCases, runModels } from "./models.ts";
+import {
+  type Granularity,
+  granularities,
+  label,
+  type ModelsOptions,
+  type ModelsResult,
+  modelCases,
+  otherPlans,
+  runModels,
+} from "./models.ts";
 
 interface Options {
   readonly quick?: boolean;
   readonly full?: boolean;
   readonly model?: readonly string[];
   readonly sparsity?: readonly number[];
+  readonly granularity?: readonly Granularity[];
+  readonly plans?: boolean;
   readonly json?: string;
   readonly precision?: ModelsOptions["precision"];
   readonly seed: number;
@@ -32,6 +43,11 @@ const names = modelCases.map((c) => c.arch);
 const collectModel = (name: string, before: readonly string[] = []): readonly string[] => [
   ...before,
   oneOf("--model", names)(name),
+];
+
+const collectGranularity = (name: string, before: readonly Granularity[] = []): readonly Granularity[] => [
+  ...before,
+  oneOf("--granularity", granularities)(name),
 ];
 
 function collectSparsity(text: string, before: readonly number[] = []): readonly number[] {
@@ -56,6 +72,15 @@ export const modelsCommand = (): Command =>
     .option("--full", "all nets and sparsities")
     .option("--model <name>", `only this net (${names.join(", ")}); may be repeated`, collectModel)
     .option("--sparsity <s>", "only this share removed; may be repeated", collectSparsity)
+    .option(
+      "--granularity <kind>",
+      `only this one (${granularities.join(", ")}); may be repeated`,
+      collectGranularity,
+    )
+    .option(
+      "--plans",
+      "every pruned net also as estimated, dense, csr and block: does the measured plan ever lose?",
+    )
     .option("--json <file>", "also write the result as JSON")
     .option("--seed <n>", "seed of weights and images", wholeNumber("--seed"), 1)
     .addHelpText("after", help)
@@ -68,6 +93,8 @@ export const modelsCommand = (): Command =>
         const result = await runModels({
           models: options.model ?? usual,
           sparsities: options.sparsity ?? (options.full ? [0.5, 0.7, 0.8, 0.9, 0.95] : [0.9]),
+          ...(options.granularity && { granularities: options.granularity }),
+          ...(options.plans && { otherPlans }),
           seed: options.seed,
           adapter: options.adapter,
           quick: options.quick ?? false,

@@ -33,9 +33,16 @@ export const modelCases: readonly ModelCase[] = [
 export const granularities = ["element", "block8x1", "filter"] as const;
 export type Granularity = (typeof granularities)[number];
 
+export const otherPlans = ["estimated", "dense", "csr", "block"] as const;
+export type OtherPlan = (typeof otherPlans)[number];
+
 export interface ModelsOptions {
   readonly models: readonly string[];
   readonly sparsities: readonly number[];
+  /** All three unless said. */
+  readonly granularities?: readonly Granularity[];
+  /** Also every pruned net under each of these plans: what does measuring gain, and does it ever lose? */
+  readonly otherPlans?: readonly OtherPlan[];
   readonly seed: number;
   readonly adapter: "any" | "hardware" | "software";
   readonly quick: boolean;
@@ -53,13 +60,15 @@ export interface ModelRow {
   readonly batch: number;
   readonly granularity: Granularity | "dense";
   readonly sparsity: number;
+  /** Where it is not "measured". */
+  readonly plan?: OtherPlan;
   readonly nonzeros: number;
   /** Of one image, as if dense. */
   readonly macs: number;
   readonly ms: Spread;
   /** Dense time over this one's, round by round. */
   readonly speedup: Spread;
-  /** Of every layer's format in the measured plan. */
+  /** Of every layer's format in the plan. */
   readonly formats: Readonly<Record<string, number>>;
   /** Largest relative difference from double precision on one image. */
   readonly maxError: number;
@@ -127,16 +136,18 @@ const sameMachine = (a: Environment, b: Environment): boolean =>
 interface Entrant {
   readonly granularity: ModelRow["granularity"];
   readonly sparsity: number;
+  readonly plan?: OtherPlan;
   readonly graph: Graph;
 }
 
 async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promise<ModelRow[]> {
   const dense = buildNet(c.arch, { seed: options.seed });
   const entrants: Entrant[] = [{ granularity: "dense", sparsity: 0, graph: dense }];
-  for (const granularity of granularities) {
+  for (const granularity of options.granularities ?? granularities) {
     for (const sparsity of options.sparsities) {
       const { graph } = await prune(dense, { method: "magnitude", granularity, sparsity, scope: "layer" });
       entrants.push({ granularity, sparsity, graph });
+      for (const plan of options.otherPlans ?? []) entrants.push({ granularity, sparsity, plan, graph });
     }
   }
   const random = seeded(options.seed);
@@ -150,7 +161,7 @@ async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promi
     for (const [i, entrant] of entrants.entries()) {
       options.onProgress?.(`${c.arch} ${label(entrant)}: planning`, i, entrants.length);
       const session = await compile(gpu, entrant.graph, {
-        plan: "measured",
+        plan: entrant.plan ?? "measured",
         batch: c.batch,
         precision: options.precision,
       });
@@ -170,6 +181,7 @@ async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promi
         batch: c.batch,
         granularity: entrant.granularity,
         sparsity: entrant.sparsity,
+        ...(entrant.plan && { plan: entrant.plan }),
         nonzeros,
         macs,
         ms: spread(times[i]!),
@@ -184,8 +196,14 @@ async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promi
   }
 }
 
-export const label = ({ granularity, sparsity }: Pick<Entrant, "granularity" | "sparsity">): string =>
-  granularity === "dense" ? "dense" : `${granularity} ${(100 * sparsity).toFixed(0)} %`;
+export const label = ({
+  granularity,
+  sparsity,
+  plan,
+}: Pick<Entrant, "granularity" | "sparsity" | "plan">): string =>
+  granularity === "dense"
+    ? "dense"
+    : `${granularity} ${(100 * sparsity).toFixed(0)} %${plan ? `, plan ${plan}` : ""}`;
 
 function countFormats(plan: Plan): Record<string, number> {
   const counts: Record<string, number> = {};
@@ -224,8 +242,8 @@ function isNarrow(times: readonly number[]): boolean {
 
 function summarise(rows: readonly ModelRow[]): ModelsResult["summary"]["models"] {
   const models: Record<string, Record<string, Partial<Record<Granularity, number>>>> = {};
-  for (const { model, granularity, sparsity, speedup } of rows) {
-    if (granularity === "dense") continue;
+  for (const { model, granularity, sparsity, plan, speedup } of rows) {
+    if (granularity === "dense" || plan) continue;
     models[model] ??= {};
     const bySparsity = models[model]!;
     bySparsity[sparsity] = { ...bySparsity[sparsity], [granularity]: speedup.median };
