@@ -1,7 +1,8 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { Format } from "../../src/kernels/columns/formats.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import { storedDensity } from "../../src/kernels/columns/realise.ts";
-import type { Format, Variant } from "../../src/kernels/columns/variants.ts";
+import type { Variant } from "../../src/kernels/columns/variants.ts";
 import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
 import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
 import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";

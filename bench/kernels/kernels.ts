@@ -1,6 +1,6 @@
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
+import { blockRowsOf, type Format, isHalf } from "../../src/kernels/columns/formats.ts";
 import { roundedToHalf } from "../../src/kernels/columns/half.ts";
-import { blockRowsOf, type Format, isHalf } from "../../src/kernels/columns/variants.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { adapterKind } from "../../src/run/compile.ts";

@@ -1,5 +1,5 @@
+import type { Format } from "../../src/kernels/columns/formats.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
-import type { Format } from "../../src/kernels/columns/variants.ts";
 import { geometricMean } from "../../src/plan/stats.ts";
 import type { Entrant } from "./contest.ts";
 import { maskName, type NmMask, nmPattern } from "./patterns.ts";

@@ -1,4 +1,13 @@
 import { PlanError } from "../errors.ts";
+import {
+  blockRowsOf,
+  type Format,
+  formats,
+  isClustered,
+  isDense,
+  isHalf,
+  isNm,
+} from "../kernels/columns/formats.ts";
 import { halfScale } from "../kernels/columns/half.ts";
 import type { Realised } from "../kernels/columns/launch.ts";
 import { unitOf } from "../kernels/columns/matrix.ts";
@@ -10,18 +19,7 @@ import {
   storedDensity,
   takesWeight,
 } from "../kernels/columns/realise.ts";
-import {
-  blockRowsOf,
-  type Format,
-  findVariant,
-  formats,
-  isClustered,
-  isDense,
-  isHalf,
-  isNm,
-  subgroupOf,
-  type Variant,
-} from "../kernels/columns/variants.ts";
+import { findVariant, subgroupOf, type Variant } from "../kernels/columns/variants.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
 import { type AdapterKind, type Ranked, rank, runsOn } from "./estimate.ts";
 import type { Candidate, LayerPlan, Plan } from "./plan.ts";

@@ -1,5 +1,5 @@
+import { type Format, isDense } from "../kernels/columns/formats.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
-import { type Format, isDense } from "../kernels/columns/variants.ts";
 import { densityOf, formatsFor, ranked, weightOf } from "./choose.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
 import type { AdapterKind, Ranked } from "./estimate.ts";

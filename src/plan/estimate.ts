@@ -1,3 +1,4 @@
+import { type Format, isCsr, isHalf, isNm } from "../kernels/columns/formats.ts";
 import { type MatrixUnit, unitOf } from "../kernels/columns/matrix.ts";
 import {
   type ColumnCut,
@@ -8,16 +9,9 @@ import {
 } from "../kernels/columns/problem.ts";
 import { cutFor, groupsOf } from "../kernels/columns/realise.ts";
 import { partsOf } from "../kernels/columns/split.ts";
-import {
-  type Format,
-  isCsr,
-  isHalf,
-  isNm,
-  subgroupOf,
-  type Variant,
-  variants,
-} from "../kernels/columns/variants.ts";
+import { subgroupOf, type Variant, variants } from "../kernels/columns/variants.ts";
 import { productsOf, type TileSide, tilingOf } from "../kernels/columns/winograd.ts";
+import { type Rates, ratesOf } from "./rates.ts";
 
 /** What the cost model and the choice of variants need to know of an adapter. */
 export interface AdapterKind {
@@ -30,71 +24,6 @@ export interface AdapterKind {
   /** Matrix units that may be used: none where activations must not be rounded. */
   readonly units?: readonly MatrixUnit[];
 }
-
-/**
- * Cycles of one core for a step of as many threads as it runs at once, by what the step does. A load counts per vec4 or
- * float of every thread; `uniform` ones are the same for all threads of a group.
- */
-interface Rates {
-  readonly lanes: number;
-  /** Threads that keep all its cores busy. */
-  readonly threads: number;
-  readonly quad: number;
-  /** Of a vec4 in half precision, and its unpacking. */
-  readonly half: number;
-  readonly word: number;
-  readonly uniformQuad: number;
-  readonly uniformWord: number;
-  /** Multiply-add of floats. */
-  readonly fma: number;
-  /** And of a matrix unit. */
-  readonly unit: number;
-  readonly shuffle: number;
-  readonly store: number;
-  /** What Winograd's transforms take over the loads and stores that they do, by the side of their tiles. */
-  readonly transform: Readonly<Record<TileSide, number>>;
-}
-
-/**
- * lavapipe, measured with one loop per kind of load (bench/NOTES.md): every load in a loop is a gather of 8 lanes, also where all
- * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache. A transform is no loop:
- * its code exceeds the instruction cache, that of F(4x4, 3x3) by far.
- */
-const software: Rates = {
-  lanes: 8,
-  threads: 8,
-  quad: 36,
-  half: 26,
-  word: 15,
-  uniformQuad: 36,
-  uniformWord: 15,
-  fma: 1.15,
-  unit: 5,
-  shuffle: 1,
-  store: 16,
-  transform: { 2: 1.6, 4: 3 },
-};
-
-/**
- * A GPU with 128 bytes of first-level cache per cycle and one multiply-add per lane and cycle for four groups of 32 at a time
- * (Gale et al., "Sparse GPU Kernels for Deep Learning", SC 2020, section 5, and Hopper's figures); a model, not measured.
- */
-const hardware: Rates = {
-  lanes: 32,
-  threads: 16384,
-  quad: 4,
-  half: 2.5,
-  word: 1,
-  uniformQuad: 1,
-  uniformWord: 1,
-  fma: 0.25,
-  unit: 0.05,
-  shuffle: 1,
-  store: 1,
-  transform: { 2: 1, 4: 1 },
-};
-
-const ratesOf = (kind: AdapterKind): Rates => (kind.software ? software : hardware);
 
 /** Estimated cycles of a candidate: it ranks candidates, it does not predict time. */
 export function estimate(

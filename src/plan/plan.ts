@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PlanError } from "../errors.ts";
-import { type Format, formats } from "../kernels/columns/variants.ts";
+import { type Format, formats } from "../kernels/columns/formats.ts";
 import { type Precision, precisions } from "./half-weights.ts";
 
 /** Milliseconds of one candidate as measured (median of `samples`, with its 10th and 90th percentile). */

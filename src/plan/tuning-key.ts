@@ -1,6 +1,7 @@
 import type { AdapterFacts } from "../gpu/adapter.ts";
+import type { Format } from "../kernels/columns/formats.ts";
 import type { ColumnsProblem, PixelGrid } from "../kernels/columns/problem.ts";
-import { type Format, variants } from "../kernels/columns/variants.ts";
+import { variants } from "../kernels/columns/variants.ts";
 import { sources } from "../shader/sources.gen.ts";
 import { version } from "../version.ts";
 

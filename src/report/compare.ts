@@ -4,7 +4,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Preprocessing } from "../graph/metadata.ts";
 import { inspectGraph } from "../graph/statistics.ts";
-import type { Format } from "../kernels/columns/variants.ts";
+import type { Format } from "../kernels/columns/formats.ts";
 import { atPrecision } from "../plan/half-weights.ts";
 import type { TuningTally } from "../plan/plan.ts";
 import { type Spread, spread } from "../plan/stats.ts";

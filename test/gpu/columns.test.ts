@@ -1,14 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { graphBuilder } from "../../src/graph/builder.ts";
-import {
-  findVariant,
-  formats,
-  isNm,
-  subgroupOf,
-  type Variant,
-  variants,
-} from "../../src/kernels/columns/variants.ts";
+import { formats, isNm } from "../../src/kernels/columns/formats.ts";
+import { findVariant, subgroupOf, type Variant, variants } from "../../src/kernels/columns/variants.ts";
 import { compile } from "../../src/run/compile.ts";
 import { runReference } from "../../src/run/reference.ts";
 import { compareOutputs } from "../../src/run/verify.ts";

@@ -1,5 +1,6 @@
 import { rowClusters } from "./cluster.ts";
 import { ellDensity, interleaves, packEll } from "./ell.ts";
+import { blockRowsOf, type Format, isClustered, isCsr, isDense, isHalf, isNm } from "./formats.ts";
 import { halfScale } from "./half.ts";
 import type { Launch, Realised } from "./launch.ts";
 import { interleave, interleavedParams, type Laid, layHalves, layStrips } from "./lay.ts";
@@ -20,16 +21,7 @@ import {
 } from "./pack.ts";
 import { type ColumnCut, type ColumnsProblem, columnsParams, cutColumns, offsetsOf } from "./problem.ts";
 import { partsOf, splitWeight, sumParts } from "./split.ts";
-import {
-  blockRowsOf,
-  type Format,
-  isClustered,
-  isCsr,
-  isDense,
-  isHalf,
-  isNm,
-  type Variant,
-} from "./variants.ts";
+import type { Variant } from "./variants.ts";
 import { productsOf, tilingOf, transformWeight } from "./winograd.ts";
 import { aroundProducts } from "./winograd-launches.ts";
 
