@@ -11,6 +11,17 @@ const V: u32 = 2u; // @spec 1 2 3 4 8 16
 
 @group(0) @binding(8) var<storage, read> rows: array<u32>; // the output channel of each row of each block, when PERMUTED
 
+// Of a few sums one by selects: an array that is indexed at run time leaves the registers (lavapipe: 240 cycles per access, 5 per
+// select), which only pays for few.
+fn pick(sums: ptr<function, array<X, R>>, r: u32) -> X {
+  if (R > 8u) { return (*sums)[r]; }
+  var sum = (*sums)[0];
+  for (var i: u32 = 1u; i < R; i++) { // @unroll
+    sum = select(sum, (*sums)[i], r == i);
+  }
+  return sum;
+}
+
 fn block_row(group: vec3<u32>, thread: u32, lane: u32) {
   let block = group.y;
   let first = group.x * (WG_SIZE * V) + thread;
@@ -39,12 +50,7 @@ fn block_row(group: vec3<u32>, thread: u32, lane: u32) {
       }
     }
   }
-  // The end is a loop over an array of its own: unrolled it would be most of the kernel's code, and of the time to compile it,
-  // while sums that the loop above addresses by literals stay in registers.
-  var sums: array<X, R * V>;
-  for (var i: u32 = 0u; i < R * V; i++) { // @unroll
-    sums[i] = acc[i];
-  }
+  // The end is a loop: unrolled it would be most of the kernel's code, and of the time to compile it.
   let within = (block - conv_group * params.blocks_per_group) * R;
   // Not min(R, rest): a compiler that sees the bound unrolls the loop after all.
   let count = R - u32(max(i32(within + R) - i32(params.rows_per_group), 0));
@@ -52,10 +58,17 @@ fn block_row(group: vec3<u32>, thread: u32, lane: u32) {
     let column = first + v * WG_SIZE;
     if (column < params.columns) {
       let out = column_out(params, column);
+      var sums: array<X, R>;
+      for (var r: u32 = 0u; r < R; r++) { // @unroll
+        sums[r] = acc[r * V];
+        for (var i: u32 = 1u; i < V; i++) { // @unroll
+          sums[r] = select(sums[r], acc[r * V + i], v == i);
+        }
+      }
       for (var r = 0u; r < count; r++) {
         var m = conv_group * params.rows_per_group + within + r;
         if (PERMUTED) { m = rows[m]; }
-        finish(out, m, sums[r * V + v]);
+        finish(out, m, pick(&sums, r));
       }
     }
   }
