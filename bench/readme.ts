@@ -1,5 +1,6 @@
 // Writes the tables of README.md and bench/NOTES.md from result files: node --import tsx bench/readme.ts [--check]
-// A table stands between `<!-- table: NAME -->` and `<!-- end -->` and comes from bench/results/NAME.json.
+// A table stands between `<!-- table: NAME -->` and `<!-- end -->` and comes from bench/results/NAME.json;
+// that of `targets` from several.
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Comparison } from "../src/report/compare.ts";
 import { comparisonNotes, comparisonRows } from "../src/report/comparison-table.ts";
@@ -9,7 +10,7 @@ import { markdownTable } from "../src/report/table.ts";
 import { type DeadResult, deadTable } from "./dead.ts";
 import type { FilterRow, FiltersResult } from "./filters.ts";
 import type { DlmcResult } from "./kernels/dlmc.ts";
-import { f16Table } from "./kernels/f16.ts";
+import { f16Means, f16Table } from "./kernels/f16.ts";
 import { nmMeans, nmTable } from "./kernels/nm.ts";
 import type { ByBatch, KernelsResult } from "./kernels/result.ts";
 import type { SuiteResult } from "./kernels/suite.ts";
@@ -18,6 +19,7 @@ import { label, type ModelsResult } from "./models/models.ts";
 import type { PeersResult } from "./peers/result.ts";
 import type { SurgeryResult } from "./surgery/surgery.ts";
 import type { TargetResult } from "./target.ts";
+import { targetsTable } from "./targets.ts";
 
 /** How the file of each name is shown; any other name is a comparison of models. */
 const shown: Readonly<Record<string, (result: never) => string>> = {
@@ -38,8 +40,9 @@ const shown: Readonly<Record<string, (result: never) => string>> = {
 /** A document with every table made anew from its result file. */
 export function withTables(document: string, result: (name: string) => unknown): string {
   return document.replace(/<!-- table: ([\w-]+) -->[\s\S]*?<!-- end -->/g, (_, name: string) => {
-    const show = shown[name] ?? comparison;
-    return `<!-- table: ${name} -->\n\n${show(result(name) as never)}\n\n<!-- end -->`;
+    const text =
+      name === "targets" ? targetsTable(result) : (shown[name] ?? comparison)(result(name) as never);
+    return `<!-- table: ${name} -->\n\n${text}\n\n<!-- end -->`;
   });
 }
 
@@ -101,7 +104,8 @@ function nm(result: SuiteResult): string {
 
 function f16(result: SuiteResult): string {
   const [head, ...rows] = f16Table(result);
-  return `${markdownTable(head!, rows)}\n\nTimes as fast as the fastest dense kernel in f32, batch 8. ${environmentLine(result.environment)}.`;
+  const gained = Object.entries(f16Means(result)).map(([name, mean]) => `${name} ${mean.toFixed(2)}`);
+  return `${markdownTable(head!, rows)}\n\nTimes as fast as the fastest dense kernel in f32, batch 8. Gained by half precision, geometric means: ${gained.join(", ")}. ${environmentLine(result.environment)}.`;
 }
 
 function models({ rows, environment }: ModelsResult): string {

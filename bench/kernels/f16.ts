@@ -1,5 +1,6 @@
 import { roundedToHalf } from "../../src/kernels/columns/half.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
+import { geometricMean } from "../../src/plan/stats.ts";
 import type { Entrant } from "./contest.ts";
 import { randomPattern } from "./patterns.ts";
 import type { KernelRow } from "./result.ts";
@@ -76,4 +77,22 @@ export function f16Table({ rows }: SuiteResult): readonly (readonly string[])[] 
   ]);
   const head = ["x in f32 / in half precision", ...shapes.map((s) => shapeName(s))];
   return [head, ...body.filter((row) => row.slice(1).some((c) => c !== "- / -"))];
+}
+
+/** Geometric means, over layers and sparsities, of the time with x in f32 over the time with x in half precision. */
+export function f16Means({ rows }: SuiteResult): Readonly<Record<string, number>> {
+  const kinds = ["direct", ...new Set(cases.map(([kind]) => kind))];
+  return Object.fromEntries(
+    kinds.map((kind) => {
+      const ratios = rows
+        .filter((r) => r.kind === kind && r.rounds)
+        .flatMap((r) => {
+          const twin = rows.find(
+            (o) => o.kind === kind && !o.rounds && o.shape === r.shape && o.sparsity === r.sparsity,
+          );
+          return twin ? [twin.ms.median / r.ms.median] : [];
+        });
+      return [names[kind]!, geometricMean(ratios)];
+    }),
+  );
 }
