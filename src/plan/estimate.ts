@@ -4,6 +4,7 @@ import {
   type ColumnCut,
   type ColumnsProblem,
   interleavedOf,
+  type Load,
   quadsRead,
   stripsOf,
 } from "../kernels/columns/problem.ts";
@@ -64,21 +65,18 @@ export function estimate(
   const entry =
     entryCost(variant, rates) +
     (isNm(variant.format) ? placeCost(p, rates) : 0) +
-    columns *
-      ((word ? rates.word : cut.load === "halves" ? rates.half : rates.quad) + rows * floats * rates.fma);
+    columns * (loadCost(cut.load, rates) + rows * floats * rates.fma);
   const finish = rows * columns * floats * rates.store;
-  const copy =
-    cut.load === "strips"
-      ? copyCost(p, rates)
-      : cut.load === "halves"
-        ? (quadsRead(p, cut) / rates.lanes) * (rates.quad + 2 * rates.store)
-        : 0;
+  const copy = copyCost(p, cut, rates);
   // Registers: past these a GPU runs too few threads to hide latency, and a software adapter spills twice.
   const pressure = rows * columns * floats > (kind.software ? 256 : 128) ? 1.3 : 1;
   const narrow = kind.software ? 1 : Math.max(1, 64 / workgroup);
   const start = kind.software ? 400 : 0;
   return steps * (start + finish + p.k * density * entry * pressure) * narrow + copy;
 }
+
+const loadCost = (load: Load, { word, quad, half }: Rates): number =>
+  ({ word, quad, halves: half, strips: quad })[load];
 
 /** How much longer than on a busy adapter so many threads take. */
 const idle = (threads: number, rates: Rates): number => Math.max(1, rates.threads / Math.max(1, threads));
@@ -150,7 +148,7 @@ function estimateSlices(
   const chunk = columns * 3 * (floats === 1 ? rates.word : rates.quad) + 3 * rates.word;
   const step = rates.word + positionCost + floats * columns * (rates.shuffle + rates.fma);
   const finish = rows * columns * floats * (rates.store / 8);
-  const copy = cut.load === "strips" ? copyCost(p, rates) : 0;
+  const copy = copyCost(p, cut, rates);
   const writtenOut = slices * columns * 8 * density;
   const pressure = kind.software && writtenOut > 64 ? 1.6 : 1;
   const narrow = kind.software ? 1 : rates.lanes / 8;
@@ -170,7 +168,10 @@ function estimateMatrix(p: ColumnsProblem, variant: Variant, cut: ColumnCut, rat
   return (workgroups / rates.lanes) * (p.k * (stage + outputs * rates.unit) + outputs * 2 * rates.store);
 }
 
-function copyCost(p: ColumnsProblem, rates: Rates): number {
+/** Of laying x as the load wants it. */
+function copyCost(p: ColumnsProblem, cut: ColumnCut, rates: Rates): number {
+  if (cut.load === "halves") return (quadsRead(p, cut) / rates.lanes) * (rates.quad + 2 * rates.store);
+  if (cut.load !== "strips") return 0;
   const { channels, words } = stripsOf(p);
   return ((channels * words) / rates.lanes) * 4 * (rates.word + rates.store);
 }
