@@ -45,6 +45,21 @@ export interface ContestOptions {
   readonly budgetMs: number;
 }
 
+/** The dense side of every contest. */
+export const denseSide = (whole: WeightMatrix): readonly Entrant[] => [
+  { kind: "direct", weight: whole, sparsity: 0 },
+  { kind: "winograd", weight: whole, sparsity: 0 },
+];
+
+/** The race that finds the fastest of an entrant's likeliest kernels. */
+export const heat = (budgetMs: number): RaceOptions => ({
+  rounds: 5,
+  budgetMs,
+  leastRounds: 3,
+  drop: 1.4,
+  sampleMs: 1,
+});
+
 /** Kernels tried per entrant before the race that counts; of Winograd's, per size of tile. */
 const directTries = 7;
 const winogradTries = 3;
@@ -62,14 +77,7 @@ export async function contest(
 ): Promise<Row[]> {
   const [exact, rounding] = [adapterKind(gpu), adapterKind(gpu, "f16")];
   const heats = entrants.map((entrant) => candidates(place, entrant, entrant.rounds ? rounding : exact));
-  const brief: RaceOptions = {
-    rounds: 5,
-    budgetMs: 4 * options.budgetMs,
-    leastRounds: 3,
-    drop: 1.4,
-    sampleMs: 1,
-  };
-  const tried = await race(gpu, place, heats.flat(), brief);
+  const tried = await race(gpu, place, heats.flat(), heat(4 * options.budgetMs));
   const winners = heats.map((list) => {
     const results = tried.filter((r) => list.includes(r.contender) && r.times.length > 0);
     const best = results.sort((a, b) => spread(a.times).median - spread(b.times).median)[0];

@@ -4,7 +4,7 @@ import { geometricMean, type Spread } from "../../src/plan/stats.ts";
 import { type Environment, environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { textTable } from "../../src/report/table.ts";
-import { contest, type Entrant, type Row } from "./contest.ts";
+import { contest, denseSide, type Entrant, type Row } from "./contest.ts";
 import { described } from "./kernels.ts";
 import { type RealPattern, randomPattern, readPatterns, weightOf } from "./patterns.ts";
 import type { KernelRow } from "./result.ts";
@@ -86,8 +86,7 @@ export async function runDlmc(options: DlmcOptions): Promise<DlmcResult> {
       const whole = place.step.weight.kind === "constant" ? place.step.weight.matrix : real;
       const { sparsity } = pattern;
       const entrants: Entrant[] = [
-        { kind: "direct", weight: whole, sparsity: 0 },
-        { kind: "winograd", weight: whole, sparsity: 0 },
+        ...denseSide(whole),
         { kind: "csr", weight: real, sparsity, pattern: "real" },
         ...clusteredKinds.map((kind) => ({ kind, weight: real, sparsity, pattern: "real" })),
         { kind: "csr", weight: randomPattern(whole, sparsity, 1, 1), sparsity, pattern: "random" },

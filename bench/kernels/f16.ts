@@ -1,11 +1,11 @@
 import { roundedToHalf } from "../../src/kernels/columns/half.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import { geometricMean } from "../../src/plan/stats.ts";
-import type { Entrant } from "./contest.ts";
+import { denseSide, type Entrant } from "./contest.ts";
 import { randomPattern } from "./patterns.ts";
 import type { KernelRow } from "./result.ts";
 import { type Shape, shapeName } from "./shapes.ts";
-import { denseSide, type Job, runJobs, type SuiteOptions, type SuiteResult } from "./suite.ts";
+import { type Job, runJobs, type SuiteOptions, type SuiteResult } from "./suite.ts";
 
 const shapes: readonly Shape[] = [
   { rows: 64, channels: 64, kernel: 3, size: 56 },

@@ -1,17 +1,18 @@
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
 import { blockRowsOf, type Format, isHalf } from "../../src/kernels/columns/formats.ts";
 import { roundedToHalf } from "../../src/kernels/columns/half.ts";
+import { weightFor } from "../../src/plan/contenders.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { adapterKind } from "../../src/run/compile.ts";
-import { type ContestOptions, contest, type Entrant } from "./contest.ts";
-import { halvedFilters } from "./half.ts";
+import { type ContestOptions, contest, denseSide, type Entrant } from "./contest.ts";
+import { halvedFilters } from "./halved-filters.ts";
 import { randomPattern } from "./patterns.ts";
 import { type KernelRow, type KernelsResult, summarise } from "./result.ts";
 import { measureRooflines } from "./rooflines.ts";
 import {
   defaultShapes,
-  hardwareShapes,
+  hardwareShape,
   macsOf,
   moreShapes,
   placeOf,
@@ -48,9 +49,8 @@ export const crossoverCases: Cases = everyFormat.flatMap((format) =>
   [0.1, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9].map((s) => [format, s] as const),
 );
 
-const shapesOf = (options: KernelsOptions, software: boolean): readonly Shape[] => {
-  const usual = options.set === "full" ? [...defaultShapes, ...moreShapes] : defaultShapes;
-  const all = software ? usual : [...usual, ...hardwareShapes];
+const shapesOf = (options: KernelsOptions): readonly Shape[] => {
+  const all = options.set === "full" ? [...defaultShapes, ...moreShapes] : defaultShapes;
   const some = options.set === "quick" ? [defaultShapes[2]!] : all;
   return some.filter((s) => options.only === undefined || shapeName(s).includes(options.only));
 };
@@ -61,22 +61,26 @@ export async function runKernels(options: KernelsOptions, wanted?: Cases): Promi
   try {
     const rooflines = await measureRooflines(gpu);
     const list = wanted ?? (options.set === "quick" ? quickCases : cases);
-    const jobs = shapesOf(options, gpu.adapter.software).flatMap((shape) =>
-      options.batches.map((batch) => ({ shape, batch })),
-    );
+    const jobs = shapesOf(options).flatMap((shape) => options.batches.map((batch) => ({ shape, batch })));
     const kind = adapterKind(gpu);
+    const how: ContestOptions = {
+      rounds: options.set === "quick" ? 5 : 15,
+      budgetMs: options.set === "quick" ? 500 : 4000,
+    };
     const rows: KernelRow[] = [];
     for (const [i, { shape, batch }] of jobs.entries()) {
       options.onProgress?.(`${shapeName(shape)}, batch ${batch}`, i, jobs.length);
       const place = placeOf(shape, batch);
-      const how: ContestOptions = {
-        rounds: options.set === "quick" ? 5 : 15,
-        budgetMs: options.set === "quick" ? 500 : 4000,
-      };
       const results = await contest(gpu, place, entrantsFor(place, list, options.seed), how);
       // Pruned filters have no place in a table of formats by sparsity.
       if (!wanted) results.push(await halvedFilters(gpu, shape, batch, kind, how));
       for (const r of results) rows.push(described(r, shape, batch, rooflines.fmaGflops));
+    }
+    // Dense only, and so in none of the means.
+    if (options.set !== "quick" && !options.only && !wanted && !gpu.adapter.software) {
+      const place = placeOf(hardwareShape, 1);
+      for (const r of await contest(gpu, place, denseSide(weightFor(place)), how))
+        rows.push(described(r, hardwareShape, 1, rooflines.fmaGflops));
     }
     return { environment: environment(gpu.adapter, nodeHost()), rooflines, rows, summary: summarise(rows) };
   } finally {
@@ -91,8 +95,7 @@ function entrantsFor({ step }: Place, list: Cases, seed: number): Entrant[] {
   const whole = step.weight.matrix;
   const half = { ...whole, values: roundedToHalf(whole.values) };
   return [
-    { kind: "direct", weight: whole, sparsity: 0 },
-    { kind: "winograd", weight: whole, sparsity: 0 },
+    ...denseSide(whole),
     ...list.map(([format, sparsity]): Entrant => {
       const r = blockRowsOf(format);
       const from = isHalf(format) ? half : whole;

@@ -1,10 +1,10 @@
 import type { Format } from "../../src/kernels/columns/formats.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import { geometricMean } from "../../src/plan/stats.ts";
-import type { Entrant } from "./contest.ts";
+import { denseSide, type Entrant } from "./contest.ts";
 import { maskName, type NmMask, nmPattern } from "./patterns.ts";
 import { type Shape, shapeName } from "./shapes.ts";
-import { denseSide, type Job, runJobs, type SuiteOptions, type SuiteResult } from "./suite.ts";
+import { type Job, runJobs, type SuiteOptions, type SuiteResult } from "./suite.ts";
 
 type Sparse = Exclude<Format, "dense">;
 

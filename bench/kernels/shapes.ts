@@ -53,7 +53,7 @@ export const macsOf = ({ rows, channels, kernel, size }: Shape, batch: number): 
   rows * channels * kernel * kernel * size * size * batch;
 
 /** What only a GPU does in a reasonable time: 4096 x 4096 by as many columns. */
-export const hardwareShapes: readonly Shape[] = [one(4096, 4096, 64)];
+export const hardwareShape: Shape = one(4096, 4096, 64);
 
 /** The layer as a net of one node, laid out as it would be in a net. */
 export function placeOf(shape: Shape, batch: number): ColumnsPlace {

@@ -1,5 +1,6 @@
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
+import { weightFor } from "../../src/plan/contenders.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { type ContestOptions, contest, type Entrant } from "./contest.ts";
@@ -38,9 +39,7 @@ export async function runJobs(
     for (const [i, { shape, batch, label, entrants }] of wanted.entries()) {
       onProgress?.(`${shapeName(shape)}, ${label}`, i, wanted.length);
       const place = placeOf(shape, batch);
-      const { weight } = place.step;
-      if (weight.kind !== "constant") continue;
-      const results = await contest(gpu, place, entrants(weight.matrix), how);
+      const results = await contest(gpu, place, entrants(weightFor(place)), how);
       for (const r of results) rows.push(described(r, shape, batch, fmaGflops));
     }
     return { environment: environment(gpu.adapter, nodeHost()), rows };
@@ -48,9 +47,3 @@ export async function runJobs(
     gpu.dispose();
   }
 }
-
-/** The dense side of every contest. */
-export const denseSide = (whole: WeightMatrix): readonly Entrant[] => [
-  { kind: "direct", weight: whole, sparsity: 0 },
-  { kind: "winograd", weight: whole, sparsity: 0 },
-];

@@ -11,8 +11,8 @@ const V: u32 = 2u; // @spec 1 2 3 4 8 16
 
 @group(0) @binding(8) var<storage, read> rows: array<u32>; // the output channel of each row of each block, when PERMUTED
 
-// Of a few sums one by selects: an array that is indexed at run time leaves the registers (lavapipe: 240 cycles per access, 5 per
-// select), which only pays for few.
+// Of a few sums one by selects: an array that is indexed at run time leaves the registers (bench/NOTES.md), which only
+// pays for few.
 fn pick(sums: ptr<function, array<X, R>>, r: u32) -> X {
   if (R > 8u) { return (*sums)[r]; }
   var sum = (*sums)[0];

@@ -53,7 +53,7 @@ export function addCommonOptions(command: Command): Command {
 export const addPrecisionOption = (command: Command): Command =>
   command.option(
     "--precision <kind>",
-    "f32 (unless said); f16-weights: weights rounded to half precision, so that smaller formats may hold them; f16: activations too, where a layer runs on the GPU's matrix units",
+    "f32 (unless said); f16-weights: weights rounded to half precision, so that smaller formats may hold them; f16: activations too, where a kernel multiplies them",
     oneOf("--precision", precisions),
   );
 

@@ -19,7 +19,7 @@ import {
   storedDensity,
   takesWeight,
 } from "../kernels/columns/realise.ts";
-import { findVariant, subgroupOf, type Variant } from "../kernels/columns/variants.ts";
+import { findVariant, roundsX, subgroupOf, type Variant } from "../kernels/columns/variants.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
 import { type AdapterKind, type Ranked, rank, runsOn } from "./estimate.ts";
 import type { Candidate, LayerPlan, Plan } from "./plan.ts";
@@ -191,15 +191,15 @@ export function chooseStored(place: ColumnsPlace, plan: Plan, kind: AdapterKind)
     );
   }
   if (!runsOn(variant, kind)) {
-    const unit = variant.loop === "matrix" ? unitOf(variant) : undefined;
-    if (variant.load === "halves" && !kind.rounds) {
+    if (roundsX(variant) && !kind.rounds) {
       throw new PlanError(
         `the plan runs "${step.name}" by ${stored.kernel}, which rounds activations. Compile with precision "f16", or measure a plan here.`,
       );
     }
-    if (unit) {
+    if (variant.loop === "matrix") {
+      const { m, n, k, subgroup } = unitOf(variant);
       throw new PlanError(
-        `the plan runs "${step.name}" by ${stored.kernel}, which needs precision "f16" and subgroups of ${unit.subgroup} that multiply matrices of ${unit.m} x ${unit.k} by ${unit.k} x ${unit.n}. Compile with that precision, or measure a plan here.`,
+        `the plan runs "${step.name}" by ${stored.kernel}, which this adapter cannot: it needs subgroups of ${subgroup} that multiply matrices of ${m} x ${k} by ${k} x ${n}. Measure a plan here.`,
       );
     }
     throw new PlanError(

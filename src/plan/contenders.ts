@@ -1,5 +1,6 @@
 import { type Format, isDense } from "../kernels/columns/formats.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
+import { roundsX } from "../kernels/columns/variants.ts";
 import { densityOf, formatsFor, ranked, weightOf } from "./choose.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
 import type { AdapterKind, Ranked } from "./estimate.ts";
@@ -56,10 +57,9 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
 /** The cheapest, the last of them replaced by the cheapest of the other kind where all round activations, or none does. */
 function tried(list: readonly Ranked[], most: number): Ranked[] {
   const cheapest = list.slice(0, most);
-  const rounds = (r: Ranked): boolean => r.variant.load === "halves";
-  const other = list.slice(most).find((r) => rounds(r) !== rounds(list[0]!));
-  if (!other || cheapest.length < 2 || cheapest.some((r) => rounds(r) !== rounds(list[0]!))) return cheapest;
-  return [...cheapest.slice(0, -1), other];
+  const isOther = (r: Ranked): boolean => roundsX(r.variant) !== roundsX(list[0]!.variant);
+  const other = cheapest.some(isOther) ? undefined : list.find(isOther);
+  return other ? [...cheapest.slice(0, -1), other] : cheapest;
 }
 
 /**
@@ -69,7 +69,7 @@ function tried(list: readonly Ranked[], most: number): Ranked[] {
 function likeliest(dense: readonly Ranked[]): Ranked[] {
   const before = new Map<string, number>();
   return dense.filter(({ variant }, i) => {
-    const algorithm = `${variant.winograd} ${variant.parts > 1} ${variant.load === "halves"}`;
+    const algorithm = `${variant.winograd} ${variant.parts > 1} ${roundsX(variant)}`;
     const rank = before.get(algorithm) ?? 0;
     before.set(algorithm, rank + 1);
     return i < denseTries || rank < algorithmTries;

@@ -3,6 +3,7 @@ import { type MatrixUnit, unitOf } from "../kernels/columns/matrix.ts";
 import {
   type ColumnCut,
   type ColumnsProblem,
+  floatsOf,
   interleavedOf,
   type Load,
   quadsRead,
@@ -10,7 +11,7 @@ import {
 } from "../kernels/columns/problem.ts";
 import { cutFor, groupsOf } from "../kernels/columns/realise.ts";
 import { partsOf } from "../kernels/columns/split.ts";
-import { subgroupOf, type Variant, variants } from "../kernels/columns/variants.ts";
+import { roundsX, subgroupOf, type Variant, variants } from "../kernels/columns/variants.ts";
 import { productsOf, type TileSide, tilingOf } from "../kernels/columns/winograd.ts";
 import { type Rates, ratesOf } from "./rates.ts";
 
@@ -22,7 +23,7 @@ export interface AdapterKind {
   readonly subgroup: number;
   /** May kernels round activations to half precision? Not unless this says so. */
   readonly rounds?: boolean;
-  /** Matrix units that may be used: none where activations must not be rounded. */
+  /** Matrix units that every subgroup has, for kernels that round activations. */
   readonly units?: readonly MatrixUnit[];
 }
 
@@ -60,8 +61,7 @@ export function estimate(
   if (loop === "ell") return estimateEll(p, variant, cut, density, rates);
   if (loop === "slices") return estimateSlices(p, variant, cut, density, kind);
   if (loop === "matrix") return estimateMatrix(p, variant, cut, rates);
-  const word = cut.load === "word";
-  const floats = word ? 1 : 4;
+  const floats = floatsOf(cut.load);
   const entry =
     entryCost(variant, rates) +
     (isNm(variant.format) ? placeCost(p, rates) : 0) +
@@ -144,8 +144,8 @@ function estimateSlices(
   const workgroups = across * down * idle(across * down * variant.workgroup, rates);
   const { rows, columns } = variant;
   const slices = rows / 8;
-  const floats = cut.load === "word" ? 1 : 4;
-  const chunk = columns * 3 * (floats === 1 ? rates.word : rates.quad) + 3 * rates.word;
+  const floats = floatsOf(cut.load);
+  const chunk = columns * 3 * loadCost(cut.load, rates) + 3 * rates.word;
   const step = rates.word + positionCost + floats * columns * (rates.shuffle + rates.fma);
   const finish = rows * columns * floats * (rates.store / 8);
   const copy = copyCost(p, cut, rates);
@@ -160,11 +160,10 @@ function estimateSlices(
 function estimateMatrix(p: ColumnsProblem, variant: Variant, cut: ColumnCut, rates: Rates): number {
   const [across, down] = groupsOf(p, variant, cut);
   const workgroups = across * down * idle(across * down * variant.workgroup, rates);
-  const floats = cut.load === "word" ? 1 : 4;
+  const floats = floatsOf(cut.load);
   const { rows, columns } = variant;
   const outputs = rows * columns * floats;
-  const stage =
-    columns * ((floats === 1 ? rates.word : rates.quad) + rates.uniformWord + floats * rates.store);
+  const stage = columns * (loadCost(cut.load, rates) + rates.uniformWord + floats * rates.store);
   return (workgroups / rates.lanes) * (p.k * (stage + outputs * rates.unit) + outputs * 2 * rates.store);
 }
 
@@ -222,7 +221,7 @@ export interface Ranked {
 export const runsOn = (variant: Variant, kind: AdapterKind): boolean =>
   variant.workgroup <= kind.maxInvocations &&
   subgroupOf(variant.loop) <= kind.subgroup &&
-  (variant.load !== "halves" || kind.rounds === true) &&
+  (!roundsX(variant) || kind.rounds === true) &&
   (variant.loop !== "matrix" || (kind.units ?? []).some((unit) => sameUnit(unit, unitOf(variant))));
 
 const sameUnit = (a: MatrixUnit, b: MatrixUnit): boolean =>

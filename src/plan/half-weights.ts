@@ -5,7 +5,7 @@ import { foldBatchNormalization } from "./batch-norm.ts";
 /**
  * What the constant weights of a compile are: as the graph has them, or rounded to the 11 significant bits of half precision
  * (after BatchNormalization is folded into them), so that kernels may hold them in two bytes. "f16": and kernels may round what they
- * multiply them by as well, for the adapter's matrix units. Sums are in f32 in every one, and so is what lies between layers.
+ * multiply them by as well. Sums are in f32 in every one, and so is what lies between layers.
  */
 export type Precision = "f32" | "f16-weights" | "f16";
 
@@ -13,9 +13,10 @@ export const precisions: readonly Precision[] = ["f32", "f16-weights", "f16"];
 
 /**
  * By how much a run may differ from its double-precision reference, |a - b| / (1 + |b|), unless said otherwise. Where kernels may
- * round activations, each by up to 2^-11, and the reference does not, some ten layers' worth of that.
+ * round activations and the reference does not, three times the most that trained ResNet-20 and ResNet-56 differed by with rounding in
+ * nearly every layer (0.5e-3 to 2.9e-3, normal inputs, lavapipe).
  */
-export const toleranceOf = (precision: Precision | undefined): number => (precision === "f16" ? 2e-2 : 1e-3);
+export const toleranceOf = (precision: Precision | undefined): number => (precision === "f16" ? 1e-2 : 1e-3);
 
 const multiplied: Readonly<Record<string, true>> = {
   Conv: true,

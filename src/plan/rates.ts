@@ -27,7 +27,7 @@ export interface Rates {
 /**
  * lavapipe, measured with one loop per kind of load (bench/NOTES.md): every load in a loop is a gather of 8 lanes, also where all
  * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache. A transform is no loop:
- * its code exceeds the instruction cache, that of F(4x4, 3x3) by far.
+ * its code exceeds the instruction cache, that of F(4x4, 3x3) by far. `half` and `unit` are estimates.
  */
 const software: Rates = {
   lanes: 8,

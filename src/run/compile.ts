@@ -131,7 +131,7 @@ const planName = ({ plan = "estimated" }: CompileOptions): string =>
 /** What of a device decides which kernels run at a precision, and how fast by the cost model. */
 export function adapterKind({ adapter, device }: Gpu, precision?: Precision): AdapterKind {
   const { min = 0, max = 0 } = adapter.subgroups ?? {};
-  const matrices = precision === "f16" && min === max ? (adapter.matrices ?? []) : [];
+  const matrices = min === max ? (adapter.matrices ?? []) : [];
   return {
     software: adapter.software,
     maxInvocations: device.limits.maxComputeInvocationsPerWorkgroup,

@@ -15,8 +15,8 @@ export interface CompileOptions {
   /**
    * "f16-weights" rounds the constant weights of Conv, ConvTranspose, Gemm and MatMul to half precision, so that formats of half the
    * bytes may hold them; results change within that rounding, and `verify` compares with a reference of the rounded weights. "f16" does
-   * so too, and lets layers run on the adapter's matrix units where it has some, which round activations to half precision as they
-   * multiply them (what exceeds 65,504 is cut to it); sums stay f32, and `verify` allows 2e-2. "f32" unless given: no plan changes a value by itself.
+   * so too, and lets kernels round activations to half precision as they multiply them, in smaller loads or on the adapter's matrix units
+   * (what exceeds 65,504 is cut to it); sums stay f32, and `verify` allows 1e-2. "f32" unless given: no plan changes a value by itself.
    */
   readonly precision?: Precision;
   /**

@@ -20,6 +20,7 @@ const kind = (units: readonly MatrixUnit[], subgroup: number): AdapterKind => ({
   software: false,
   maxInvocations: 256,
   subgroup,
+  rounds: true,
   units,
 });
 const place = (size: number, batch: number) => placeOf({ rows: 64, channels: 64, kernel: 1, size }, batch);
@@ -35,6 +36,11 @@ test("a kernel is offered where the adapter has its unit, and for columns enough
     offered([{ ...unit, subgroup: 64 }], 64).length > 0 && offered([unit], 64).includes("vector"),
   );
   assert.not.ok(offered([unit], 32, 1).includes("matrix"), "too few columns");
+  const exact = { ...kind([unit], 32), rounds: false };
+  assert.not.ok(
+    rank(place(8, 8).problem, "dense-f16", 1, exact).some((r) => r.variant.loop === "matrix"),
+    "activations must not be rounded",
+  );
   const best = rank(place(28, 8).problem, "dense-f16", 1, kind([unit], 32))[0]!;
   assert.equal(unitOf(best.variant), unit);
 });

@@ -32,6 +32,9 @@ export interface Variant {
 export const subgroupOf = (loop: Loop): number =>
   loop === "shuffle" || loop === "ell" || loop === "slices" ? 8 : 0;
 
+/** Does the variant round what it loads of x to half precision? */
+export const roundsX = ({ load, loop }: Variant): boolean => load === "halves" || loop === "matrix";
+
 const suffix: Readonly<Record<Load, string>> = {
   word: "-scalar",
   quad: "",

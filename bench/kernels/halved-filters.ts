@@ -1,9 +1,10 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
+import { weightFor } from "../../src/plan/contenders.ts";
 import type { AdapterKind } from "../../src/plan/estimate.ts";
 import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";
 import { spread } from "../../src/plan/stats.ts";
-import { type ContestOptions, candidates, type Row } from "./contest.ts";
+import { type ContestOptions, candidates, denseSide, heat, type Row } from "./contest.ts";
 import { placeOf, type Shape } from "./shapes.ts";
 
 /** The layer with half of its filters, and half of those of the layer before. */
@@ -46,18 +47,8 @@ async function fastestDense(
   kind: AdapterKind,
   budgetMs: number,
 ): Promise<{ readonly place: ColumnsPlace; readonly contender: Contender }> {
-  const { weight } = place.step;
-  if (weight.kind !== "constant") throw new Error("a layer of the bench has a constant weight");
-  const list = (["direct", "winograd"] as const).flatMap((side) =>
-    candidates(place, { kind: side, weight: weight.matrix, sparsity: 0 }, kind),
-  );
-  const results = await race(gpu, place, list, {
-    rounds: 5,
-    leastRounds: 3,
-    budgetMs,
-    drop: 1.4,
-    sampleMs: 1,
-  });
+  const list = denseSide(weightFor(place)).flatMap((entrant) => candidates(place, entrant, kind));
+  const results = await race(gpu, place, list, heat(budgetMs));
   const timed = results.filter(({ times }) => times.length > 0);
   const [best] = timed.sort((a, b) => spread(a.times).median - spread(b.times).median);
   return { place, contender: best!.contender };
