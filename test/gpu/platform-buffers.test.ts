@@ -201,16 +201,17 @@ gpuTest(test, "memory really returns after destroyBuffers", async (gpu) => {
   const before = rss();
   const peak = await round();
   assert.ok(peak - before > 200, `the buffers were never resident: ${before} to ${peak} MiB`);
-  // The C library may keep what a driver has freed for the next allocation (SwiftShader's does), so what counts is that
-  // further rounds need nothing more: memory that never returned would add 384 MiB each.
-  await round();
-  const settled = rss();
-  for (let i = 0; i < 4; i++) await round();
-  const after = rss();
-  assert.ok(
-    after - settled < 100,
-    `memory did not return: ${settled} MiB after two rounds, ${after} after six`,
-  );
+  // The C library may keep what a driver has freed for the next allocation, and a driver may free a round's worth late
+  // (SwiftShader's do both, now and then). So what counts is the lowest peak of several rounds, while their buffers live:
+  // memory that never returned would raise it by 384 MiB every round.
+  const lowestPeak = async (): Promise<number> => {
+    const peaks: number[] = [];
+    for (let i = 0; i < 4; i++) peaks.push(await round());
+    return Math.min(...peaks);
+  };
+  const first = await lowestPeak();
+  const second = await lowestPeak();
+  assert.ok(second - first < 100, `memory did not return: peaks of ${first} MiB, then of ${second}`);
 });
 
 test.run();
