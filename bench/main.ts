@@ -10,6 +10,7 @@ const suites: Readonly<Record<string, () => Promise<Command>>> = {
   f16: async () => (await import("./kernels/command.ts")).f16Command(),
   dlmc: async () => (await import("./kernels/dlmc-command.ts")).dlmcCommand(),
   models: async () => (await import("./models/command.ts")).modelsCommand(),
+  layouts: async () => (await import("./models/command.ts")).layoutsCommand(),
   methods: async () => (await import("./methods/command.ts")).methodsCommand(),
   surgery: async () => (await import("./surgery/command.ts")).surgeryCommand(),
   dead: async () => (await import("./dead.ts")).deadCommand(),

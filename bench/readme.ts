@@ -1,6 +1,6 @@
 // Writes the tables of README.md and bench/NOTES.md from result files: node --import tsx bench/readme.ts [--check]
 // A table stands between `<!-- table: NAME -->` and `<!-- end -->` and comes from bench/results/NAME.json;
-// that of `targets` from several.
+// those of `targets` and `bounds` come from others.
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Comparison } from "../src/report/compare.ts";
 import { comparisonNotes, comparisonRows } from "../src/report/comparison-table.ts";
@@ -9,12 +9,14 @@ import { count, percent } from "../src/report/format.ts";
 import { markdownTable } from "../src/report/table.ts";
 import { type DeadResult, deadTable } from "./dead.ts";
 import type { FilterRow, FiltersResult } from "./filters.ts";
+import { boundsTable } from "./kernels/bounds.ts";
 import type { DlmcResult } from "./kernels/dlmc.ts";
 import { f16Means, f16Table } from "./kernels/f16.ts";
 import { nmMeans, nmTable } from "./kernels/nm.ts";
 import type { ByBatch, KernelsResult } from "./kernels/result.ts";
 import type { SuiteResult } from "./kernels/suite.ts";
 import { known, methodsTable, points } from "./methods/result.ts";
+import { type LayoutsResult, layoutsTable } from "./models/layouts.ts";
 import { label, type ModelsResult } from "./models/models.ts";
 import type { PeersResult } from "./peers/result.ts";
 import type { SurgeryResult } from "./surgery/surgery.ts";
@@ -29,6 +31,7 @@ const shown: Readonly<Record<string, (result: never) => string>> = {
   f16,
   models,
   plans: models,
+  layouts,
   dlmc,
   dead,
   surgery,
@@ -37,11 +40,16 @@ const shown: Readonly<Record<string, (result: never) => string>> = {
   target,
 };
 
+/** Those that come from another file than one of their own name. */
+const fromSeveral: Readonly<Record<string, (result: (name: string) => unknown) => string>> = {
+  targets: targetsTable,
+  bounds: (result) => boundsTable(result("kernels") as KernelsResult),
+};
+
 /** A document with every table made anew from its result file. */
 export function withTables(document: string, result: (name: string) => unknown): string {
   return document.replace(/<!-- table: ([\w-]+) -->[\s\S]*?<!-- end -->/g, (_, name: string) => {
-    const text =
-      name === "targets" ? targetsTable(result) : (shown[name] ?? comparison)(result(name) as never);
+    const text = fromSeveral[name]?.(result) ?? (shown[name] ?? comparison)(result(name) as never);
     return `<!-- table: ${name} -->\n\n${text}\n\n<!-- end -->`;
   });
 }
@@ -122,6 +130,11 @@ function models({ rows, environment }: ModelsResult): string {
   ]);
   const head = ["model", "pruned", "ms", "speed-up", "layers by format", "ms to start a run"];
   return `${markdownTable(head, table)}\n\n${environmentLine(environment)}.`;
+}
+
+function layouts(result: LayoutsResult): string {
+  const [head, ...rows] = layoutsTable(result);
+  return `${markdownTable(head!, rows)}\n\n${environmentLine(result.environment)}.`;
 }
 
 function dlmc({ summary, environment, batch }: DlmcResult): string {

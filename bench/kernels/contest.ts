@@ -7,7 +7,7 @@ import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
 import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
 import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";
 import { type Spread, spread } from "../../src/plan/stats.ts";
-import { adapterKind } from "../../src/run/compile.ts";
+import { adapterKind } from "../../src/run/adapter-kind.ts";
 
 type Kind = "direct" | "winograd" | Exclude<Format, "dense">;
 

@@ -4,12 +4,18 @@ import { roundedToHalf } from "../../src/kernels/columns/half.ts";
 import { weightFor } from "../../src/plan/contenders.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
-import { adapterKind } from "../../src/run/compile.ts";
+import { adapterKind } from "../../src/run/adapter-kind.ts";
 import { type ContestOptions, contest, denseSide, type Entrant } from "./contest.ts";
 import { halvedFilters } from "./halved-filters.ts";
 import { randomPattern } from "./patterns.ts";
-import { type KernelRow, type KernelsResult, summarise } from "./result.ts";
-import { measureRooflines } from "./rooflines.ts";
+import {
+  floorPattern,
+  type KernelRow,
+  type KernelsResult,
+  type LayerRooflines,
+  summarise,
+} from "./result.ts";
+import { measureRooflines, medianRooflines } from "./rooflines.ts";
 import {
   defaultShapes,
   hardwareShape,
@@ -55,11 +61,19 @@ const shapesOf = (options: KernelsOptions): readonly Shape[] => {
   return some.filter((s) => options.only === undefined || shapeName(s).includes(options.only));
 };
 
-/** Every shape and batch: the dense kernels and the sparse ones at each sparsity, checked, then timed in turn. */
+/** With hardly a weight left: what a layer takes for all else, its stores above all. */
+const floors = ["csr", "block8x1"] as const;
+const floorSparsity = 0.999;
+
+/**
+ * Every shape and batch: the dense kernels and the sparse ones at each sparsity, checked, then timed in turn; the rooflines before and
+ * after each, as a shared machine changes its speed.
+ */
 export async function runKernels(options: KernelsOptions, wanted?: Cases): Promise<KernelsResult> {
   const gpu = await openGpuInNode({ adapter: options.adapter });
   try {
-    const rooflines = await measureRooflines(gpu);
+    const roofs = [await measureRooflines(gpu)];
+    const layers: LayerRooflines[] = [];
     const list = wanted ?? (options.set === "quick" ? quickCases : cases);
     const jobs = shapesOf(options).flatMap((shape) => options.batches.map((batch) => ({ shape, batch })));
     const kind = adapterKind(gpu);
@@ -71,18 +85,25 @@ export async function runKernels(options: KernelsOptions, wanted?: Cases): Promi
     for (const [i, { shape, batch }] of jobs.entries()) {
       options.onProgress?.(`${shapeName(shape)}, batch ${batch}`, i, jobs.length);
       const place = placeOf(shape, batch);
-      const results = await contest(gpu, place, entrantsFor(place, list, options.seed), how);
+      const entrants = entrantsFor(place, list, options.seed);
+      if (!wanted && options.set !== "quick") entrants.push(...floorsFor(place, options.seed));
+      const results = await contest(gpu, place, entrants, how);
+      roofs.push(await measureRooflines(gpu));
+      const around = medianRooflines(roofs.slice(-2));
+      layers.push({ shape: shapeName(shape), batch, rooflines: around });
       // Pruned filters have no place in a table of formats by sparsity.
       if (!wanted) results.push(await halvedFilters(gpu, shape, batch, kind, how));
-      for (const r of results) rows.push(described(r, shape, batch, rooflines.fmaGflops));
+      for (const r of results) rows.push(described(r, shape, batch, around.fmaGflops));
     }
+    const rooflines = medianRooflines(roofs);
     // Dense only, and so in none of the means.
     if (options.set !== "quick" && !options.only && !wanted && !gpu.adapter.software) {
       const place = placeOf(hardwareShape, 1);
       for (const r of await contest(gpu, place, denseSide(weightFor(place)), how))
         rows.push(described(r, hardwareShape, 1, rooflines.fmaGflops));
     }
-    return { environment: environment(gpu.adapter, nodeHost()), rooflines, rows, summary: summarise(rows) };
+    const here = environment(gpu.adapter, nodeHost());
+    return { environment: here, rooflines, layers, rows, summary: summarise(rows) };
   } finally {
     gpu.dispose();
   }
@@ -102,6 +123,17 @@ function entrantsFor({ step }: Place, list: Cases, seed: number): Entrant[] {
       return { kind: format, weight: randomPattern(from, sparsity, r, seed), sparsity };
     }),
   ];
+}
+
+function floorsFor({ step }: Place, seed: number): Entrant[] {
+  if (step.weight.kind !== "constant") return [];
+  const whole = step.weight.matrix;
+  return floors.map((format) => ({
+    kind: format,
+    weight: randomPattern(whole, floorSparsity, blockRowsOf(format), seed),
+    sparsity: floorSparsity,
+    pattern: floorPattern,
+  }));
 }
 
 export function described(

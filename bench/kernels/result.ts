@@ -15,6 +15,16 @@ export interface KernelRow extends Row {
   readonly roofline: number;
 }
 
+/** What the adapter did just before and after a layer's turns. */
+export interface LayerRooflines {
+  readonly shape: string;
+  readonly batch: number;
+  readonly rooflines: Rooflines;
+}
+
+/** `pattern` of rows with hardly a weight left, which are in no mean. */
+export const floorPattern = "floor";
+
 /** Geometric means over the shapes, by sparsity. */
 export type BySparsity = Readonly<Record<string, number>>;
 export interface ByBatch {
@@ -25,6 +35,7 @@ export interface ByBatch {
 export interface KernelsResult {
   readonly environment: Environment;
   readonly rooflines: Rooflines;
+  readonly layers: readonly LayerRooflines[];
   readonly rows: readonly KernelRow[];
   readonly summary: {
     readonly csr: ByBatch;

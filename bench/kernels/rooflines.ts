@@ -14,10 +14,20 @@ export interface Rooflines {
   readonly reuseGflops: Readonly<Record<string, number>>;
 }
 
+/** Of several measurements, each rate's median: what an adapter whose speed changes did for most of the time. */
+export function medianRooflines(list: readonly Rooflines[]): Rooflines {
+  const median = (of: (r: Rooflines) => number): number => spread(list.map(of)).median;
+  return {
+    fmaGflops: median((r) => r.fmaGflops),
+    copyGBs: median((r) => r.copyGBs),
+    reuseGflops: Object.fromEntries(reuse.map((r) => [r, median((one) => one.reuseGflops[r]!)])),
+  };
+}
+
 const rounds = 7;
 const reuse = [1, 2, 4, 8, 16] as const;
 
-/** Measures the rooflines; a few seconds. */
+/** Measures the rooflines; on lavapipe about a second. */
 export async function measureRooflines(gpu: Gpu): Promise<Rooflines> {
   const { software } = gpu.adapter;
   const workgroup = software ? 8 : 128;

@@ -13,6 +13,7 @@ import { FileError, UsageError } from "../../src/errors.ts";
 import { environmentLine } from "../../src/report/environment.ts";
 import { count } from "../../src/report/format.ts";
 import { textTable } from "../../src/report/table.ts";
+import { layoutsTable, runLayouts } from "./layouts.ts";
 import {
   type Granularity,
   granularities,
@@ -105,6 +106,34 @@ export const modelsCommand = (): Command =>
         });
         progress.stop();
         print(options, table(result));
+      } finally {
+        progress.stop();
+      }
+    });
+
+/** `npm run bench -- layouts …` */
+export const layoutsCommand = (): Command =>
+  addMachineOptions(new Command("layouts"))
+    .description(
+      "whole nets with batch-innermost and with planar activations, each planned by measurement, in turn",
+    )
+    .option("--quick", "one net, one batch and few rounds: a check that all works, not a measurement")
+    .option("--json <file>", "also write the result as JSON")
+    .option("--seed <n>", "seed of weights and images", wholeNumber("--seed"), 1)
+    .allowExcessArguments(false)
+    .action(async (options: Options) => {
+      const progress = startProgress(options);
+      try {
+        const result = await runLayouts({
+          quick: options.quick ?? false,
+          seed: options.seed,
+          adapter: options.adapter,
+          onProgress: progress.update,
+        });
+        progress.stop();
+        writeJson(options, result);
+        const [head, ...rows] = layoutsTable(result);
+        print(options, `${environmentLine(result.environment)}\n\n${textTable(head!, rows)}`);
       } finally {
         progress.stop();
       }

@@ -14,6 +14,7 @@ import type { Session } from "../../src/run/session.ts";
 import { checkBatch } from "../../src/run/timing.ts";
 import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
+import { sizeOf } from "../../src/tensor/shape.ts";
 
 export interface ModelCase {
   readonly arch: string;
@@ -150,12 +151,7 @@ async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promi
       for (const plan of options.otherPlans ?? []) entrants.push({ granularity, sparsity, plan, graph });
     }
   }
-  const random = seeded(options.seed);
-  const shape = [c.batch, 3, c.size, c.size];
-  const images = tensor(
-    Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => random.normal()),
-    shape,
-  );
+  const images = seededImages([c.batch, 3, c.size, c.size], options.seed);
   const sessions: { entrant: Entrant; session: Session; maxError: number; cpuMs: number }[] = [];
   try {
     for (const [i, entrant] of entrants.entries()) {
@@ -194,6 +190,14 @@ async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promi
   } finally {
     for (const { session } of sessions) session.dispose();
   }
+}
+
+export function seededImages(shape: readonly number[], seed: number): HostTensor {
+  const random = seeded(seed);
+  return tensor(
+    Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
+    shape,
+  );
 }
 
 export const label = ({

@@ -1,4 +1,4 @@
-// conv-transpose/gather: ONNX ConvTranspose, y = act(W^T * x + bias), 1-D to 3-D, by gathering: every output looks for the
+// conv-transpose/gather: ONNX ConvTranspose, y = act(W^T * x + bias + residual), 1-D to 3-D, by gathering: every output looks for the
 // inputs that reach it, so nothing is added atomically. Output o takes tap k of input i where i * stride + k * dilation -
 // before = o. One thread: R output channels of one group at one pixel of one image.
 // Lanes run along the images (IMAGES_INNER: columns layout) or along the pixels of a row (rows layout, batch 1).
@@ -7,6 +7,7 @@
 override WG_SIZE: u32 = 64;
 override ACT: u32 = 0;
 override HAS_BIAS: bool = false;
+override HAS_RESIDUAL: bool = false;
 override IMAGES_INNER: bool = false;
 const R: u32 = 4u; // @spec 1 2 4 8
 struct Params {
@@ -26,6 +27,9 @@ struct Params {
   y_base: u32,
   y_image: u32,
   y_channel: u32,
+  r_base: u32, // of the residual
+  r_image: u32,
+  r_channel: u32,
   act_a: f32,
   act_b: f32,
   // depth, height, width; the fourth is unused
@@ -38,12 +42,14 @@ struct Params {
   x_step: vec4<u32>,
   w_step: vec4<u32>,
   y_step: vec4<u32>,
+  r_step: vec4<u32>,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // one per output channel; the weight again when unused
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(5) var<storage, read> residual: array<f32>; // of y's shape; x again when unused
 @group(0) @binding(4) var<uniform> params: Params;
 
 const NONE: u32 = 0xffffffffu;
@@ -116,11 +122,13 @@ fn main(
     }
   }
   let pixel_at = params.y_base + image * params.y_image + d * params.y_step.x + h * params.y_step.y + w * params.y_step.z;
+  let other_at = params.r_base + image * params.r_image + d * params.r_step.x + h * params.r_step.y + w * params.r_step.z;
   for (var r: u32 = 0u; r < R; r++) { // @unroll
     if (row + r < params.rows_per_group) {
       let m = conv_group * params.rows_per_group + row + r;
       var value = acc[r];
       if (HAS_BIAS) { value += bias[params.bias_base + m * params.bias_row]; }
+      if (HAS_RESIDUAL) { value += residual[other_at + m * params.r_channel]; }
       y[pixel_at + m * params.y_channel] = activate(value, ACT, params.act_a, params.act_b);
     }
   }

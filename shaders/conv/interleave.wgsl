@@ -4,8 +4,8 @@
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 
-fn element(at: u32) -> vec4<f32> {
-  return x[at];
+fn element(channel: u32, i: u32) -> vec4<f32> {
+  return x[channel + i];
 }
 
 @compute @workgroup_size(WG_SIZE)

@@ -6,6 +6,7 @@ enable subgroups;
 // @include "lib/quad.wgsl"
 // @include "lib/finish.wgsl"
 // @include "lib/nm-slices.wgsl"
+// @include "lib/store-slices.wgsl"
 
 @compute @workgroup_size(WG_SIZE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {

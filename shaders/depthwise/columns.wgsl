@@ -1,4 +1,4 @@
-// depthwise/columns: y = act(w * x + bias) channel by channel, 1-D or 2-D, for columns layout of several images: a value is a
+// depthwise/columns: y = act(w * x + bias + residual) channel by channel, 1-D or 2-D, for columns layout of several images: a value is a
 // vec4 over four of them, so every load is aligned. One thread: P neighbouring outputs of a row for one image quad, from a
 // window of x that is read once per kernel row and slid over its taps. Output channel m reads input channel m / multiplier;
 // its weights are uniform in a workgroup. The input's halo is not relied on: taps outside the input count as zero.
@@ -7,6 +7,7 @@
 override WG_SIZE: u32 = 64;
 override ACT: u32 = 0;
 override HAS_BIAS: bool = false;
+override HAS_RESIDUAL: bool = false;
 const P: u32 = 4u; // @spec 1 2 4 8
 const S: u32 = 1u; // @spec 1 2
 const KW: u32 = 3u; // @spec 1 2 3 4 5 6 7 8 9
@@ -31,6 +32,10 @@ struct Params {
   y_channel: u32,
   y_h: u32,
   y_w: u32,
+  r_base: u32, // of the residual
+  r_channel: u32,
+  r_h: u32,
+  r_w: u32,
   act_a: f32,
   act_b: f32,
 }
@@ -39,6 +44,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> weight: array<f32>; // channels x kernel_h x KW
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // one per output channel; the weight again when unused
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>; // of y's shape; x again when unused
 @group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(WG_SIZE)
@@ -78,9 +84,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
   var shift = 0.0;
   if (HAS_BIAS) { shift = bias[m]; }
   let out = params.y_base + quad + m * params.y_channel + h * params.y_h;
+  let other = params.r_base + quad + m * params.r_channel + h * params.r_h;
   for (var p: u32 = 0u; p < P; p++) { // @unroll
     if (w + p < params.out_w) {
-      y[out + (w + p) * params.y_w] = activate4(acc[p] + shift, ACT, params.act_a, params.act_b);
+      var value = acc[p] + shift;
+      if (HAS_RESIDUAL) { value += residual[other + (w + p) * params.r_w]; }
+      y[out + (w + p) * params.y_w] = activate4(value, ACT, params.act_a, params.act_b);
     }
   }
 }

@@ -1,4 +1,4 @@
-// depthwise/planar: y = act(w * x + bias) channel by channel, 1-D or 2-D, for lanes along the pixels of a row (rows layout, or
+// depthwise/planar: y = act(w * x + bias + residual) channel by channel, 1-D or 2-D, for lanes along the pixels of a row (rows layout, or
 // columns layout of one image). One thread: P neighbouring outputs of a row, from a window of x that is read once per kernel
 // row and slid over its taps. Output channel m reads input channel m / multiplier; its weights are uniform in a workgroup.
 // Reads per kernel row: (P - 1) S + KW words of x for P outputs. No barrier.
@@ -6,6 +6,7 @@
 override WG_SIZE: u32 = 64;
 override ACT: u32 = 0;
 override HAS_BIAS: bool = false;
+override HAS_RESIDUAL: bool = false;
 const P: u32 = 4u; // @spec 1 2 4 8
 const S: u32 = 1u; // @spec 1 2
 const KW: u32 = 3u; // @spec 1 2 3 4 5 6 7 8 9
@@ -31,6 +32,11 @@ struct Params {
   y_channel: u32,
   y_h: u32,
   y_w: u32,
+  r_base: u32, // of the residual
+  r_image: u32,
+  r_channel: u32,
+  r_h: u32,
+  r_w: u32,
   act_a: f32,
   act_b: f32,
 }
@@ -39,6 +45,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> weight: array<f32>; // channels x kernel_h x KW
 @group(0) @binding(2) var<storage, read> bias: array<f32>; // one per output channel; the weight again when unused
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(5) var<storage, read> residual: array<f32>; // of y's shape; x again when unused
 @group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(WG_SIZE)
@@ -76,9 +83,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
   var shift = 0.0;
   if (HAS_BIAS) { shift = bias[m]; }
   let out = params.y_base + group.z * params.y_image + m * params.y_channel + h * params.y_h;
+  let other = params.r_base + group.z * params.r_image + m * params.r_channel + h * params.r_h;
   for (var p: u32 = 0u; p < P; p++) { // @unroll
     if (w + p < params.out_w) {
-      y[out + (w + p) * params.y_w] = activate(acc[p] + shift, ACT, params.act_a, params.act_b);
+      var value = acc[p] + shift;
+      if (HAS_RESIDUAL) { value += residual[other + (w + p) * params.r_w]; }
+      y[out + (w + p) * params.y_w] = activate(value, ACT, params.act_a, params.act_b);
     }
   }
 }

@@ -25,7 +25,7 @@ struct Columns {
   rows_per_group: u32,
   k: u32, // entries of a dense row
   strip_rows: u32, // x in strips: rows of a strip; else 0
-  strip_height: u32, // and of the image
+  strip_height: u32, // and of a plane; rows of y then repeat every y_d, which no row is longer than
   act_a: f32,
   act_b: f32,
   scale: f32, // of sums whose weights lie times its inverse; else 1

@@ -14,7 +14,10 @@ const WG_SIZE: u32 = 8u;
 @group(0) @binding(3) var<storage, read> entries: array<vec2<u32>>; // steps x 8: bits of the weight, channel of the chunk
 @group(0) @binding(8) var<storage, read> rows: array<u32>; // output channel of each row of each slice; past the last: none
 
-const NONE: u32 = 0xffffffffu;
+// Rows come in any order, so `rows` names their output channels.
+fn slice_row(group: vec3<u32>, s: u32, lane: u32) -> u32 {
+  return rows[(group.y * RG + s) * 8u + lane];
+}
 
 fn slices(group: vec3<u32>, lane: u32) {
   let first = group.x * V;
@@ -23,7 +26,7 @@ fn slices(group: vec3<u32>, lane: u32) {
   for (var v: u32 = 0u; v < V; v++) { // @unroll
     base[v] = column_base(params, min(first + v, params.columns - 1u)) + conv_group * params.x_group;
   }
-  var acc: array<X, RG * V>;
+  var acc: array<X, SUMS>;
   for (var i: u32 = 0u; i < RG * V; i++) { // @unroll
     acc[i] = X();
   }
@@ -46,17 +49,5 @@ fn slices(group: vec3<u32>, lane: u32) {
     }
     at += RG;
   }
-  // A loop, as in lib/block.
-  var sums: array<X, RG * V>;
-  for (var i: u32 = 0u; i < RG * V; i++) { // @unroll
-    sums[i] = acc[i];
-  }
-  let count = V - u32(max(i32(first + V) - i32(params.columns), 0));
-  for (var v = 0u; v < count; v++) {
-    let out = column_out(params, first + v);
-    for (var s = 0u; s < RG; s++) {
-      let m = rows[(group.y * RG + s) * 8u + lane];
-      if (m != NONE) { finish(out, m, sums[s * V + v]); }
-    }
-  }
+  store_slices(first, group, lane, &acc);
 }

@@ -1,5 +1,5 @@
-// lib/finish for x in strips: the four lanes of a sum are pixels of four strips of one image, strip_rows rows apart, so each
-// is stored by itself, and those below the image are not stored at all.
+// lib/finish for x in strips: the four lanes of a sum are pixels of four strips of one plane, strip_rows rows apart, so each
+// is stored by itself, and those below the plane are not stored at all.
 override ACT: u32 = 0;
 override HAS_RESIDUAL: bool = false;
 
@@ -12,7 +12,7 @@ fn finish(out: vec2<u32>, m: u32, sum: X) {
   let base = out + m * vec2<u32>(params.y_channel, params.r_channel);
   var value = sum + bias[m];
   // The rows left below this column's row; strip s lies s * strip_rows below.
-  let left = params.strip_height - (out.x - params.y_base) / params.y_h;
+  let left = params.strip_height - (out.x - params.y_base) % params.y_d / params.y_h;
   for (var s: u32 = 0u; s < 4u; s++) { // @unroll
     if (s * params.strip_rows < left) {
       if (HAS_RESIDUAL) { value[s] += residual[base.y + s * params.strip_rows * params.r_h]; }

@@ -1,14 +1,16 @@
 // Puts the channels of x side by side in chunks of 8: interleaved[chunk][i][channel of the chunk] = element i of that channel, zero
-// past the group's last channel. The including file says what an element is.
+// past the group's last channel. The including file says what element i of the channel at a place of x is.
 override WG_SIZE: u32 = 64;
 struct Params {
   channels: u32, // per group
   chunks: u32, // per group
   groups: u32,
   words: u32, // elements per channel
+  plane: u32, // and per plane of a channel, where an element is four strips of it
   x_base: u32,
   x_channel: u32,
   x_group: u32,
+  x_plane: u32, // words of x between two planes
   strip: u32, // words of x between two strips
 }
 
@@ -24,7 +26,8 @@ fn interleave(i: u32) {
   var value = vec4<f32>();
   if (channel < params.channels) {
     value = element(
-      params.x_base + conv_group * params.x_group + channel * params.x_channel + (row - chunk * params.words)
+      params.x_base + conv_group * params.x_group + channel * params.x_channel,
+      row - chunk * params.words,
     );
   }
   interleaved[i] = value;

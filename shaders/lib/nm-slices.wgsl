@@ -18,6 +18,12 @@ const WORDS: u32 = (RG * STEPS * BITS + 31u) / 32u;
 @group(0) @binding(2) var<storage, read> offsets: array<u32>; // of the columns of W, rounded up to whole chunks, in X
 @group(0) @binding(3) var<storage, read> weights: array<f32>; // groups of slices x chunks x RG x STEPS x 8
 
+fn slice_row(group: vec3<u32>, s: u32, lane: u32) -> u32 {
+  let conv_group = group.y / params.blocks_per_group;
+  let row = ((group.y - conv_group * params.blocks_per_group) * RG + s) * 8u + lane;
+  return select(NONE, conv_group * params.rows_per_group + row, row < params.rows_per_group);
+}
+
 fn slices(group: vec3<u32>, lane: u32) {
   let first = group.x * V;
   let conv_group = group.y / params.blocks_per_group;
@@ -25,7 +31,7 @@ fn slices(group: vec3<u32>, lane: u32) {
   for (var v: u32 = 0u; v < V; v++) { // @unroll
     base[v] = column_base(params, min(first + v, params.columns - 1u)) + conv_group * params.x_group;
   }
-  var acc: array<X, RG * V>;
+  var acc: array<X, SUMS>;
   for (var i: u32 = 0u; i < RG * V; i++) { // @unroll
     acc[i] = X();
   }
@@ -52,18 +58,5 @@ fn slices(group: vec3<u32>, lane: u32) {
       }
     }
   }
-  // A loop, as in lib/block.
-  var sums: array<X, RG * V>;
-  for (var i: u32 = 0u; i < RG * V; i++) { // @unroll
-    sums[i] = acc[i];
-  }
-  let within = (group.y - conv_group * params.blocks_per_group) * (RG * 8u) + lane;
-  let count = V - u32(max(i32(first + V) - i32(params.columns), 0));
-  for (var v = 0u; v < count; v++) {
-    let out = column_out(params, first + v);
-    for (var s = 0u; s < RG; s++) {
-      let row = within + s * 8u;
-      if (row < params.rows_per_group) { finish(out, conv_group * params.rows_per_group + row, sums[s * V + v]); }
-    }
-  }
+  store_slices(first, group, lane, &acc);
 }

@@ -5,14 +5,16 @@
 override WG_SIZE: u32 = 32;
 struct Params {
   channels: u32,
-  tiles: u32, // of all images, in X
+  tiles: u32, // of all planes and images, in X
   pitch: u32, // of a channel of v, in X
   inner: u32, // images, in X
-  tiles_w: u32,
+  tiles_w: u32, // of a plane
+  tiles_h: u32,
   last_h: u32, // row and column of x, from the first tap of output pixel 0, that the last output pixel still reads
   last_w: u32,
   x_base: u32, // of the first tap of output pixel 0; all steps in X
   x_channel: u32,
+  x_d: u32,
   x_h: u32,
   x_w: u32,
   matrix: u32, // of v, between two of its T T matrices
@@ -27,9 +29,10 @@ fn transform(group: vec3<u32>, thread: u32) {
   if (t >= params.tiles) { return; }
   let tile = t / params.inner;
   let row = tile / params.tiles_w;
-  let h = M * row;
+  let plane = row / params.tiles_h;
+  let h = M * (row - plane * params.tiles_h);
   let w = M * (tile - row * params.tiles_w);
-  let at = params.x_base + group.y * params.x_channel + (t - tile * params.inner);
+  let at = params.x_base + group.y * params.x_channel + plane * params.x_d + (t - tile * params.inner);
   // B^T d, one column at a time.
   var m: array<X, T * T>;
   for (var j: u32 = 0u; j < T; j++) { // @unroll

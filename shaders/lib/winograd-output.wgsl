@@ -1,6 +1,6 @@
 // The output transform of Winograd's minimal filtering: Y = A^T m A of the T T products of a tile, then bias, residual and
 // activation on the way to y.
-// Of Columns: columns counts tiles x images, out_w and out_h pixels, x_d steps from row to row of the products and x_group
+// Of Columns: columns counts tiles x planes x images, out_w and out_h pixels, x_d steps from row to row of the products and x_group
 // from matrix to matrix. One thread per output channel, tile and load. Reads T T X, writes M M X. No barrier.
 override WG_SIZE: u32 = 32;
 
@@ -11,6 +11,7 @@ fn transform(group: vec3<u32>, thread: u32) {
   if (t >= params.columns) { return; }
   let channel = group.y;
   let tiles_w = (params.out_w + M - 1u) / M;
+  let tiles_h = (params.out_h + M - 1u) / M;
   let tile = t / params.inner;
   let row = tile / tiles_w;
   let at = channel * params.x_d + t;
@@ -37,11 +38,12 @@ fn transform(group: vec3<u32>, thread: u32) {
       outputs[i * M + j] = line[j];
     }
   }
-  let h = row * M;
+  let plane = row / tiles_h;
+  let h = (row - plane * tiles_h) * M;
   let w = (tile - row * tiles_w) * M;
   let image = t - tile * params.inner;
-  let y_at = params.y_base + h * params.y_h + w * params.y_w + image;
-  let r_at = params.r_base + h * params.r_h + w * params.r_w + image;
+  let y_at = params.y_base + plane * params.y_d + h * params.y_h + w * params.y_w + image;
+  let r_at = params.r_base + plane * params.r_d + h * params.r_h + w * params.r_w + image;
   // Loops whose bounds no compiler sees: unrolled, sixteen ends would be most of the kernel's code (see lib/block).
   let rows = M - u32(max(i32(h + M) - i32(params.out_h), 0));
   let columns = M - u32(max(i32(w + M) - i32(params.out_w), 0));

@@ -7,12 +7,14 @@ export interface RowsLayout {
 }
 
 /**
- * Channel outermost, axis 0 (the batch) innermost, the other dimensions in order between them: a channel is one plane
- * of pixels x images, so a convolution is a product of its weights with columns of x. Images are padded to a multiple of
- * four (unless there is one), planes to a multiple of four words, so vec4 loads are aligned.
+ * Channel outermost, so that a convolution is a product of its weights with columns of x: a channel is one plane of all pixels of
+ * all images. Batch innermost: axis 0 (the batch) is the innermost, padded to a multiple of four (unless it is 1), the other
+ * dimensions in order between it and the channel. Planar: image after image, each with its other dimensions in order. Channels begin
+ * at multiples of four words, so vec4 loads are aligned.
  */
 export interface ColumnsLayout {
   readonly kind: "columns";
+  readonly planar: boolean;
   readonly channelAxis: number;
   /** One per dimension between channel and batch, in order. */
   readonly halo: readonly Halo[];
@@ -42,8 +44,7 @@ export interface Placement {
 export function place(shape: Shape, layout: Layout): Placement {
   if (layout.kind === "rows") return { strides: rowStrides(shape), offset: 0, words: sizeOf(shape) };
   const strides = new Array<number>(shape.length).fill(0);
-  strides[0] = 1;
-  let step = batchPitch(shape[0]!);
+  let step = layout.planar ? 1 : batchPitch(shape[0]!);
   let offset = 0;
   const middle = middleAxes(shape.length, layout.channelAxis);
   for (let i = middle.length - 1; i >= 0; i--) {
@@ -53,7 +54,8 @@ export function place(shape: Shape, layout: Layout): Placement {
     offset += before * step;
     step *= before + shape[axis]! + after;
   }
-  step = roundUp4(step);
+  strides[0] = layout.planar ? step : 1;
+  step = roundUp4(layout.planar ? step * shape[0]! : step);
   strides[layout.channelAxis] = step;
   return { strides, offset, words: step * shape[layout.channelAxis]! };
 }
@@ -70,7 +72,7 @@ export const hasHalo = (layout: Layout): boolean =>
 /** Equal keys mean equal geometry in memory. */
 export function layoutKey(layout: Layout): string {
   if (layout.kind === "rows") return "rows";
-  return `c${layout.channelAxis}${layout.halo.map(([a, b]) => `:${a},${b}`).join("")}`;
+  return `${layout.planar ? "p" : "c"}${layout.channelAxis}${layout.halo.map(([a, b]) => `:${a},${b}`).join("")}`;
 }
 
 /** Does a value of this shape lie at the same words under both layouts, so that one buffer serves for both? */

@@ -22,8 +22,8 @@ export type Operand =
 
 /**
  * A value on the device as a kernel sees it: element (i0, i1, …) is at word `offset + Σ i·strides` of its buffer. Values in
- * "rows" layout are contiguous row-major from word 0. Values in "columns" layout keep the batch innermost and the channel
- * outermost, and may carry a halo of zeros that a kernel must neither read as data nor overwrite.
+ * "rows" layout are contiguous row-major from word 0. Values in "columns" layout keep the channel outermost, the batch
+ * innermost or right behind the channel (planar), and may carry a halo of zeros that a kernel must neither read as data nor overwrite.
  */
 export interface View {
   readonly operand: Operand;
@@ -63,6 +63,8 @@ export interface LowerContext {
   readonly inputs: readonly (View | undefined)[];
   /** `undefined` for an output that nobody reads and the node leaves out. */
   readonly outputs: readonly (View | undefined)[];
+  /** To add to the first output before its activation; only where the lowering says that it fuses one. Of the output's shape. */
+  readonly residual?: View | undefined;
   /** To apply to the first output before it is stored; code 0 unless the lowering says that it fuses activations. */
   readonly activation: Activation;
   /** Does a software adapter run it? It has no real workgroup memory. False unless said. */
@@ -93,5 +95,7 @@ export interface Lowering {
   ) => { readonly input: number; readonly pads: readonly Halo[] } | undefined;
   /** Does it apply `context.activation` itself? */
   readonly fusesActivation?: boolean;
+  /** And add `context.residual`? */
+  readonly fusesResidual?: boolean;
   lower(context: LowerContext): void;
 }

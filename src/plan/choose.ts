@@ -144,17 +144,29 @@ export function chooseEstimated(place: ColumnsPlace, kind: AdapterKind): Choice 
   return layerPlan(place, best[0]!, density, best.map(asCandidate), "cheapest by the cost model");
 }
 
-/** One format family wherever it applies, dense where it does not: a variable weight is always dense, and few masks are N:M. */
-export function chooseForced(place: ColumnsPlace, forced: Forced, kind: AdapterKind): Choice {
-  const weight = weightOf(place.step);
+/** The best of each format of a family, cheapest first; none where it does not apply to the layer. */
+function bestOfFamily(place: ColumnsPlace, forced: Forced, kind: AdapterKind): Ranked[] {
   const wanted = formats.filter((f) =>
     forced === "block" || forced === "nm" ? f.startsWith(forced) : f === forced,
   );
-  const best = (weight || forced === "dense" ? wanted : [])
+  return (weightOf(place.step) || forced === "dense" ? wanted : [])
     .flatMap((format) => ranked(place, format, kind).slice(0, 1))
     .sort((a, b) => a.cost - b.cost);
+}
+
+/** What a layer costs by the cost model: the cheapest kernel of all, or of the family that was asked for. */
+export function costOf(place: ColumnsPlace, kind: AdapterKind, forced?: Forced): number {
+  const [best] = forced ? bestOfFamily(place, forced, kind) : bestPerFormat(place, kind);
+  return (best ?? ranked(place, "dense", kind)[0]!).cost;
+}
+
+/** One format family wherever it applies, dense where it does not: a variable weight is always dense, and few masks are N:M. */
+export function chooseForced(place: ColumnsPlace, forced: Forced, kind: AdapterKind): Choice {
+  const best = bestOfFamily(place, forced, kind);
   const chosen = best[0] ?? ranked(place, "dense", kind)[0]!;
-  const but = weight ? "the weights keep no N of every M columns" : "a variable weight is dense";
+  const but = weightOf(place.step)
+    ? "the weights keep no N of every M columns"
+    : "a variable weight is dense";
   const reason = `${forced} was asked for${best.length > 0 ? "" : `, but ${but}`}`;
   return layerPlan(place, chosen, densityOf(place.step), best.map(asCandidate), reason);
 }

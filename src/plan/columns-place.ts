@@ -32,7 +32,7 @@ export function columnsPlaces(program: Program, layouts: Layouts): Map<Step, Col
     const residual = step.residual === undefined ? undefined : at(step.residual);
     places.set(step, {
       step,
-      problem: problemOf(step, x.view, y, residual?.view),
+      problem: problemOf(step, x.view, y, residual?.view, layout.kind === "columns" && layout.planar),
       words: { x: x.words, y: place(out.shape, layout).words, residual: residual?.words ?? 0 },
     });
   }

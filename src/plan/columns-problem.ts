@@ -3,11 +3,22 @@ import { middleAxes } from "../kernels/layout.ts";
 import type { View } from "../kernels/lowering.ts";
 import type { ColumnsStep, WindowAxis } from "./program.ts";
 
-/** The columns problem of a step whose operands lie as the views say. */
-export function problemOf(step: ColumnsStep, x: View, y: View, residual: View | undefined): ColumnsProblem {
-  const axes = middleAxes(x.shape.length, step.channelAxis);
+/**
+ * The columns problem of a step whose operands lie as the views say. Where images lie one after the other (planar), they are the
+ * outermost axis of the pixels of a single one.
+ */
+export function problemOf(
+  step: ColumnsStep,
+  x: View,
+  y: View,
+  residual: View | undefined,
+  planar: boolean,
+): ColumnsProblem {
+  const middle = middleAxes(x.shape.length, step.channelAxis);
+  const axes = planar ? [0, ...middle] : middle;
+  const windows = planar ? [imagesWindow(x.shape[0]!), ...step.window] : step.window;
   const pixels = axes.map((axis, i): Pixel => {
-    const window = step.window[i]!;
+    const window = windows[i]!;
     const first = Math.min(0, ...window.taps);
     return {
       step: x.strides[axis]!,
@@ -32,7 +43,7 @@ export function problemOf(step: ColumnsStep, x: View, y: View, residual: View | 
       pixels.map((p) => p.out),
       1,
     ),
-    batch: x.shape[0]!,
+    batch: planar ? 1 : x.shape[0]!,
     xBase: x.offset + pixels.reduce((sum, p) => sum + p.first * p.step, 0),
     xSteps: three(
       pixels.map((p) => p.stride * p.step),
@@ -40,13 +51,21 @@ export function problemOf(step: ColumnsStep, x: View, y: View, residual: View | 
     ),
     xChannel: channel,
     xGroup: step.channels * channel,
-    y: written(pixelGrid(y, step.channelAxis, axes), step.window),
+    y: written(pixelGrid(y, step.channelAxis, axes), windows),
     activation: step.activation,
   };
   return residual
-    ? { ...base, residual: written(pixelGrid(residual, step.channelAxis, axes), step.window) }
+    ? { ...base, residual: written(pixelGrid(residual, step.channelAxis, axes), windows) }
     : base;
 }
+
+const imagesWindow = (images: number): WindowAxis => ({
+  taps: [0],
+  stride: 1,
+  out: images,
+  start: 0,
+  every: 1,
+});
 
 /** The pixels of a grid that a step writes: every so many, from a first one on. */
 function written(grid: PixelGrid, window: readonly WindowAxis[]): PixelGrid {

@@ -171,8 +171,8 @@ function estimateMatrix(p: ColumnsProblem, variant: Variant, cut: ColumnCut, rat
 function copyCost(p: ColumnsProblem, cut: ColumnCut, rates: Rates): number {
   if (cut.load === "halves") return (quadsRead(p, cut) / rates.lanes) * (rates.quad + 2 * rates.store);
   if (cut.load !== "strips") return 0;
-  const { channels, words } = stripsOf(p);
-  return ((channels * words) / rates.lanes) * 4 * (rates.word + rates.store);
+  const { channels, planes, words } = stripsOf(p);
+  return ((channels * planes * words) / rates.lanes) * 4 * (rates.word + rates.store);
 }
 
 function estimateWinograd(

@@ -1,9 +1,33 @@
+import { opOf } from "../graph/evaluate.ts";
 import { type ColumnsLayout, type Layout, middleAxes, rowsLayout } from "../kernels/layout.ts";
 import type { Halo } from "../kernels/lowering.ts";
 import { findLowering } from "../kernels/ops/index.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/shape.ts";
 import type { Program, Step, WindowAxis } from "./program.ts";
+
+/** How the activations of a whole net lie: see `ColumnsLayout`. */
+export const activationLayouts = ["batch-innermost", "planar"] as const;
+export type ActivationLayout = (typeof activationLayouts)[number];
+
+/**
+ * Can a program run with planar activations? Images are then one more axis of pixels, of which kernels know three, and training
+ * steps want the batch innermost.
+ */
+export const takesPlanar = (program: Program): boolean =>
+  program.steps.every((step) =>
+    step.kind === "columns"
+      ? step.window.length <= 2
+      : findLowering(step.node.op)?.layout !== "columns" && opOf(step.node).inPlace === undefined,
+  );
+
+/** The layouts that a program can run under and that differ: with a batch of one they do not. */
+export function layoutsFor(program: Program): readonly ActivationLayout[] {
+  const several = program.steps.some(
+    (step) => step.kind === "columns" && program.types.get(step.input)!.shape[0]! > 1,
+  );
+  return several && takesPlanar(program) ? activationLayouts : ["batch-innermost"];
+}
 
 /** Where every value of a program lies in memory, and in which layout each step wants its operands. */
 export interface Layouts {
@@ -18,12 +42,13 @@ export interface Layouts {
  * strides, else they get rows. A value that a padded convolution reads carries that padding as a halo of zeros, so its
  * producer writes straight into place.
  */
-export function assignLayouts(program: Program): Layouts {
+export function assignLayouts(program: Program, activations: ActivationLayout = "batch-innermost"): Layouts {
   const halos = neededHalos(program);
   const produced = new Map<string, Layout>();
   const of = (value: string): Layout => produced.get(value) ?? rowsLayout;
   const columns = (value: string, channelAxis: number): ColumnsLayout => ({
     kind: "columns",
+    planar: activations === "planar",
     channelAxis,
     halo:
       halos.get(`${value} ${channelAxis}`) ??

@@ -12,7 +12,7 @@ import { rowStrides } from "../tensor/shape.ts";
 import type { Choice } from "./choose.ts";
 import type { AdapterKind } from "./estimate.ts";
 import type { Layouts } from "./layouts.ts";
-import type { ColumnsStep, OpStep, Program, Step } from "./program.ts";
+import { type ColumnsStep, type OpStep, operandsOf, type Program, type Step } from "./program.ts";
 
 /** A value in device memory: one per value and layout. */
 export interface Placed {
@@ -129,12 +129,17 @@ export function lowerProgram(
     const inputs = node.inputs.map((name) =>
       name === "" ? undefined : read(name, layouts.wanted(step, name), index),
     );
+    const residual =
+      step.residual === undefined
+        ? undefined
+        : read(step.residual, layouts.wanted(step, step.residual), index);
     for (const [to, from] of opOf(node).inPlace ?? []) replace(node, to, from, index);
     const outputs = outputsOf(step, node).map((name) => (name === undefined ? undefined : write(name)));
     lowering.lower({
       node,
       inputs,
       outputs,
+      residual,
       activation: step.activation,
       software,
       subgroup,
@@ -164,7 +169,7 @@ export function lowerProgram(
       const key = keyOf(name, rowsLayout);
       return (alias.get(key) ?? key) === root;
     };
-    const late = program.steps.slice(index + 1).find((s) => readsOf(s).some(old));
+    const late = program.steps.slice(index + 1).find((s) => operandsOf(s).some(old));
     if (late) refuse(`whose old value "${printable(late.name)}" still reads`);
     const shown = program.graph.outputs.find((o) => old(o.name));
     if (shown) refuse(`whose old value is the graph output "${printable(shown.name)}"`);
@@ -235,18 +240,6 @@ export function lowerProgram(
     outputs.set(name, view.operand.kind === "value" ? view.operand.name : internal("output without a value"));
   }
   return { dispatches, values, constants, scratches, inputs, outputs };
-}
-
-/** Every value that a step reads, fused operands included. */
-function readsOf(step: Step): readonly string[] {
-  if (step.kind === "op") return step.node.inputs;
-  const { residual, weight, bias } = step;
-  return [
-    ...step.node.inputs,
-    ...(residual === undefined ? [] : [residual]),
-    ...(weight.kind === "variable" ? [weight.name] : []),
-    ...(bias.kind === "value" ? [bias.name] : []),
-  ];
 }
 
 /** A constant's elements as they lie under a layout, zeros between them. */

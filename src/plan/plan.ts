@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { PlanError } from "../errors.ts";
 import { type Format, formats } from "../kernels/columns/formats.ts";
 import { type Precision, precisions } from "./half-weights.ts";
+import { type ActivationLayout, activationLayouts } from "./layouts.ts";
 
 /** Milliseconds of one candidate as measured (median of `samples`, with its 10th and 90th percentile). */
 export interface Candidate {
@@ -53,6 +54,8 @@ export interface Plan {
   readonly batch: number;
   /** Set where weights were rounded; f32 without. */
   readonly precision?: Precision;
+  /** How activations lie, and why so; without, batch-innermost, which for a batch of one is the same as planar. */
+  readonly activations?: { readonly layout: ActivationLayout; readonly reason: string };
   readonly layers: readonly LayerPlan[];
   readonly tuning?: TuningTally;
 }
@@ -65,6 +68,7 @@ const schema = v.object({
   adapter: v.string(),
   batch: number,
   precision: v.optional(v.picklist(precisions)),
+  activations: v.optional(v.object({ layout: v.picklist(activationLayouts), reason: v.string() })),
   tuning: v.optional(
     v.object({ races: number, now: number, before: number, skipped: number, seconds: number }),
   ),
@@ -137,7 +141,8 @@ export function describePlan(plan: Plan): string {
       .join("  ")
       .trimEnd();
   const rounded = plan.precision ? roundings[plan.precision] : "";
-  const title = `plan: ${plan.mode} on ${plan.adapter}, batch ${plan.batch}${rounded}`;
+  const lie = plan.activations ? `, ${plan.activations.layout} activations (${plan.activations.reason})` : "";
+  const title = `plan: ${plan.mode} on ${plan.adapter}, batch ${plan.batch}${rounded}${lie}`;
   const { tuning } = plan;
   return [tuning ? `${title}; ${describeTally(tuning)}` : title, line(head), ...rows.map(line)].join("\n");
 }

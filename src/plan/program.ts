@@ -63,11 +63,25 @@ export interface OpStep {
   readonly name: string;
   readonly node: Node;
   readonly output: string;
+  /** Added to the first output before its activation, where the op's lowering can. */
+  readonly residual: string | undefined;
   readonly activation: Activation;
   readonly fused: readonly string[];
 }
 
 export type Step = ColumnsStep | OpStep;
+
+/** Every value that a step reads, fused operands included. */
+export function operandsOf(step: Step): readonly string[] {
+  const inputs = step.residual === undefined ? step.node.inputs : [...step.node.inputs, step.residual];
+  if (step.kind === "op") return inputs;
+  const { weight, bias } = step;
+  return [
+    ...inputs,
+    ...(weight.kind === "variable" ? [weight.name] : []),
+    ...(bias.kind === "value" ? [bias.name] : []),
+  ];
+}
 
 /** A graph with every shape known, constants worked out and fusable neighbours merged. */
 export interface Program {

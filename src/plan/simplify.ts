@@ -2,7 +2,7 @@ import { contextOf, opOf } from "../graph/evaluate.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import { type Inference, inferTypes } from "../graph/infer.ts";
 import { activationOf, noActivation } from "../kernels/activation.ts";
-import { fusesActivation } from "../kernels/ops/index.ts";
+import { fusesActivation, fusesResidual } from "../kernels/ops/index.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { type Shape, sameShape } from "../tensor/shape.ts";
 import { type Affine, affineOf, foldBatchNormalization, trains } from "./batch-norm.ts";
@@ -88,6 +88,7 @@ const opStep = (node: Node, _values: Values): OpStep => ({
   name: node.name,
   node,
   output: node.outputs[0]!,
+  residual: undefined,
   activation: noActivation,
   fused: [node.name],
 });
@@ -115,10 +116,28 @@ function absorb(
 }
 
 function intoOp(step: OpStep, next: Node, values: Values): OpStep | undefined {
-  if (step.activation.code !== 0 || !fusesActivation(step.node.op)) return undefined;
-  const activation = activationOf(next, (i) => values.constant(next.inputs[i] ?? ""));
-  if (!activation || next.inputs[0] !== step.output) return undefined;
-  return { ...step, activation, output: next.outputs[0]!, fused: [...step.fused, next.name] };
+  const { op } = step.node;
+  if (step.activation.code !== 0) return undefined;
+  const grown = { ...step, output: next.outputs[0]!, fused: [...step.fused, next.name] };
+  const activation =
+    next.inputs[0] === step.output && fusesActivation(op)
+      ? activationOf(next, (i) => values.constant(next.inputs[i] ?? ""))
+      : undefined;
+  if (activation) return { ...grown, activation };
+  const residual = fusesResidual(op) && step.residual === undefined ? addend(step, next, values) : undefined;
+  if (residual === undefined || values.constant(residual) || !sameShapes(residual, step.output, values))
+    return undefined;
+  return { ...grown, residual };
+}
+
+const sameShapes = (a: string, b: string, values: Values): boolean =>
+  sameShape(values.type(a).shape, values.type(b).shape);
+
+/** What an Add that leaves the shape of a step's output as it is adds to it; undefined for any other node. */
+function addend({ output }: Step, next: Node, values: Values): string | undefined {
+  if (next.op !== "Add") return undefined;
+  const other = next.inputs[0] === output ? next.inputs[1]! : next.inputs[0]!;
+  return other === output || !sameShapes(next.outputs[0]!, output, values) ? undefined : other;
 }
 
 function intoColumns(step: ColumnsStep, next: Node, values: Values): ColumnsStep | undefined {
@@ -131,19 +150,16 @@ function intoColumns(step: ColumnsStep, next: Node, values: Values): ColumnsStep
   if (activation) return { ...grown, activation };
   if (step.residual !== undefined) return undefined;
   if (next.op === "BatchNormalization" && !trains(next)) return intoVariable(step, grown, next, values);
-  if (next.op !== "Add") return undefined;
-  const other = next.inputs[0] === step.output ? next.inputs[1]! : next.inputs[0]!;
-  if (other === step.output) return undefined;
+  const other = addend(step, next, values);
+  if (other === undefined) return undefined;
   const type = values.type(step.output);
-  if (!sameShape(values.type(next.outputs[0]!).shape, type.shape)) return undefined;
   const constant = values.constant(other);
   if (constant) {
     const added = perRow(constant, step.rows, step.channelAxis - type.shape.length);
     if (!added || step.bias.kind !== "constant") return undefined;
     return { ...grown, bias: { kind: "constant", values: step.bias.values.map((v, m) => v + added[m]!) } };
   }
-  if (!sameShape(values.type(other).shape, type.shape)) return undefined;
-  return { ...grown, residual: other };
+  return sameShapes(other, step.output, values) ? { ...grown, residual: other } : undefined;
 }
 
 /** BatchNormalization after a variable weight: its scale goes into the packing, its shift into the bias. */

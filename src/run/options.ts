@@ -1,6 +1,7 @@
 import type { TensorType } from "../graph/op.ts";
 import type { Forced } from "../plan/choose.ts";
 import type { Precision } from "../plan/half-weights.ts";
+import type { ActivationLayout } from "../plan/layouts.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { TuningStore } from "../plan/tuning.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
@@ -29,6 +30,11 @@ export interface CompileOptions {
    * names another, or is "off"), in a browser the memory of the Gpu.
    */
   readonly tuning?: TuningStore;
+  /**
+   * How activations lie in the whole net: "batch-innermost" or "planar" (image after image). Unless given, a saved plan says; else the
+   * cheaper by the cost model, or under "measured", where both are likely, the one in which the whole net measured faster.
+   */
+  readonly activations?: ActivationLayout;
   /** Shapes of inputs whose dimensions the graph leaves open. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   /** What open first dimensions become; 1 unless said. */

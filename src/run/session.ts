@@ -11,6 +11,7 @@ import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../tensor/shape.ts";
 import { checkDeclared, checkTensor } from "./inputs.ts";
 import type { CompileOptions, Specialised } from "./options.ts";
+import { recordPass, timePass } from "./passes.ts";
 import { runReference } from "./reference.ts";
 import { compareOutputs, type Verification } from "./verify.ts";
 
@@ -183,24 +184,6 @@ export function makeSession(
     return { shapes, values };
   }
 
-  function record(
-    device: Specialised["device"],
-    repeats: number,
-    writes?: GPUComputePassTimestampWrites,
-  ): GPUCommandBuffer {
-    const encoder = gpu.device.createCommandEncoder({ label: graph.name });
-    const pass = encoder.beginComputePass({ label: graph.name, ...(writes && { timestampWrites: writes }) });
-    for (let i = 0; i < repeats; i++) {
-      for (const d of device.dispatches) {
-        pass.setPipeline(d.pipeline);
-        pass.setBindGroup(0, d.group);
-        pass.dispatchWorkgroups(...d.groups);
-      }
-    }
-    pass.end();
-    return encoder.finish();
-  }
-
   async function submit(inputs: Tensors): Promise<Specialised> {
     const start = performance.now();
     alive();
@@ -208,7 +191,7 @@ export function makeSession(
     const known = new Set(cache.values());
     const s = await specialised(shapes, values);
     for (const { name } of graph.inputs) if (!values.has(name)) upload(s, name, inputs[name]!);
-    gpu.submit([record(s.device, 1)]);
+    gpu.submit([recordPass(gpu, s.device, graph.name, 1)]);
     if (known.has(s)) spend(s, performance.now() - start);
     return s;
   }
@@ -281,17 +264,7 @@ export function makeSession(
 
   async function time(repeats = 1): Promise<number> {
     alive();
-    const s = needCurrent();
-    const timer = createTimer(gpu, 1);
-    try {
-      const start = performance.now();
-      gpu.submit([record(s.device, repeats, timer?.writes(0))]);
-      if (timer) return (await timer.resolve())[0]! / 1e6 / repeats;
-      await gpu.wait();
-      return (performance.now() - start) / repeats;
-    } finally {
-      timer?.dispose();
-    }
+    return timePass(gpu, needCurrent().device, graph.name, repeats);
   }
 
   async function profile(): Promise<StepTime[]> {

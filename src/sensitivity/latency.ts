@@ -13,7 +13,7 @@ import { fixedSparsity, type Granularity, granularityName, parseGranularity } fr
 import { prune } from "../prune/prune.ts";
 import type { PruneStep } from "../prune/record.ts";
 import { staticTypes } from "../prune/types.ts";
-import { adapterKind } from "../run/compile.ts";
+import { adapterKind } from "../run/adapter-kind.ts";
 import { wholeNumber } from "../tensor/shape.ts";
 import type { LayerLatencies } from "./curve.ts";
 import { usualShares } from "./scan.ts";

@@ -10,6 +10,7 @@ import {
   type Attributes,
   longProblems,
   type Problem,
+  planarProblems,
   planOf,
   problems,
   runBy,
@@ -38,7 +39,7 @@ function variantsFor(problem: number): Variant[] {
 /** Formats and kernels that ran in some problem. */
 const met = new Set<string>();
 
-for (const [number, problem] of problems.entries()) {
+for (const [number, problem] of [...problems, ...planarProblems].entries()) {
   gpuTest(columns, problem.name, async (gpu) => {
     const expected = runReference(problem.graph, problem.inputs);
     const ran: Variant[] = [];

@@ -14,9 +14,10 @@ const cases = 60;
 
 interface Case {
   readonly title: string;
-  /** Outputs `constant`, `variable` and `ended`, the last with a Relu behind it. */
+  /** Three outputs: of a constant weight, of a variable one, and of that with an Add of r and a Relu behind it. */
   readonly graph: Graph;
   readonly x: HostTensor;
+  readonly r: HostTensor;
   readonly weight: HostTensor;
   readonly bias: HostTensor;
 }
@@ -94,11 +95,11 @@ function makeCase(seed: number): Case {
   for (const name of [
     node(...constants, "constant"),
     node(...variables, "variable"),
-    b.node("Relu", [node(variables[0], constants[1], "before")], {}, { name: "ended" }),
+    b.node("Relu", [b.node("Add", [node(variables[0], constants[1], "before"), b.input("r", y!.shape)])]),
   ])
     b.output(name, y!.shape);
   const title = `${seed}: ${showShape(x.shape)} by ${showShape(weight.shape)}, ${JSON.stringify(attributes)}${biased ? ", bias" : ""}`;
-  return { title, graph: b.build(), x, weight, bias };
+  return { title, graph: b.build(), x, r: v.normal(y!.shape), weight, bias };
 }
 
 const kinds = { columns: 0, gather: 0 };
@@ -106,15 +107,15 @@ const kinds = { columns: 0, gather: 0 };
 for (let from = 0; from < cases; from += 15) {
   gpuTest(test, `seeds ${from} to ${from + 14}`, async (gpu) => {
     for (let seed = from; seed < from + 15; seed++) {
-      const { title, graph, x, weight, bias } = makeCase(seed);
+      const { title, graph, x, r, weight, bias } = makeCase(seed);
       const session = await compile(gpu, graph, { variables: ["vw", "vb"] });
       try {
-        await session.verify({ x }, { tolerance: 2e-5 });
+        await session.verify({ x, r }, { tolerance: 2e-5 });
         // Variables rewritten are packed anew.
         const v = values(1000 + seed);
         session.write("vw", v.normal(weight.shape));
         session.write("vb", v.normal(bias.shape));
-        await session.verify({ x }, { tolerance: 2e-5 });
+        await session.verify({ x, r }, { tolerance: 2e-5 });
       } catch (error) {
         assert.unreachable(`${title}: ${(error as Error).message}`);
       }

@@ -11,7 +11,7 @@ import { sizeOf } from "../../src/tensor/shape.ts";
 import { assertClose, type Tolerance } from "../support/close.ts";
 import { type Attributes, evaluateOp } from "../support/evaluate-op.ts";
 import { gpuTest } from "../support/gpu.ts";
-import { numbersOf, runLowering } from "../support/run-lowering.ts";
+import { layoutsOf, numbersOf, runLowering } from "../support/run-lowering.ts";
 
 const conv = suite("direct convolutions");
 const random = seeded(5);
@@ -106,7 +106,7 @@ for (const { name, inputs, attributes } of cases) {
         (v) => [v.name, by((p) => (v.applicable(p) ? v.dispatch(p) : undefined))] as const,
       ),
     ];
-    for (const layout of ["rows", "columns"] as const) {
+    for (const layout of layoutsOf(convLowering)) {
       for (const [what, lowering] of lowerings) {
         let emitted = 0;
         const counting: Lowering = {
@@ -144,12 +144,39 @@ gpuTest(conv, "run-time weight and bias in columns layout", async (gpu) => {
   );
 });
 
+gpuTest(conv, "a fused residual, in every kernel", async (gpu) => {
+  const activation = { code: 1, a: 0, b: 0 };
+  const met = new Set<string>();
+  for (const { inputs, attributes } of cases.filter(({ inputs }) => sizeOf(inputs[0]!.shape) < 1e4)) {
+    const plain = evaluateOp("Conv", inputs, attributes)[0]!;
+    const residual = floats(...plain.shape);
+    const expected = numbersOf(plain).map((v, i) => Math.max(0, v + (residual.data[i] as number)));
+    for (const layout of layoutsOf(convLowering)) {
+      const watched: Lowering = {
+        ...convLowering,
+        lower: (c) =>
+          convLowering.lower({
+            ...c,
+            emit(d) {
+              met.add(d.kernel);
+              c.emit(d);
+            },
+          }),
+      };
+      const test = { op: "Conv", inputs, attributes, activation, residual };
+      const [actual] = await runLowering(gpu, watched, test, layout);
+      assertClose(numbersOf(actual!), expected, tolerance(termsOf(inputs)), layout);
+    }
+  }
+  assert.equal([...met].sort(), ["conv/direct-generic", "depthwise/columns", "depthwise/planar"]);
+});
+
 gpuTest(conv, "fused activations", async (gpu) => {
   const activations = [1, 2, 3, 4, 5, 6, 7, 8].map((code) => ({ code, a: code === 2 ? -0.5 : 0.2, b: 0.5 }));
   for (const { inputs, attributes } of [cases[0]!, cases[8]!]) {
     const plain = numbersOf(evaluateOp("Conv", inputs, attributes)[0]!);
     for (const activation of [noActivation, ...activations]) {
-      for (const layout of ["rows", "columns"] as const) {
+      for (const layout of layoutsOf(convLowering)) {
         const test = { op: "Conv", inputs, attributes, activation };
         const [actual] = await runLowering(gpu, convLowering, test, layout);
         const expected = plain.map((v) => activationValue(activation, v));

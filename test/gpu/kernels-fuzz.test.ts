@@ -9,7 +9,7 @@ import { sizeOf } from "../../src/tensor/shape.ts";
 import { assertClose } from "../support/close.ts";
 import { type Attributes, evaluateOp } from "../support/evaluate-op.ts";
 import { gpuTest } from "../support/gpu.ts";
-import { numbersOf, runLowering } from "../support/run-lowering.ts";
+import { layoutsOf, numbersOf, runLowering } from "../support/run-lowering.ts";
 
 /** Random nodes of one op, run in both layouts and compared with the reference. */
 const fuzz = suite("random nodes");
@@ -137,7 +137,7 @@ for (const [op, draw] of Object.entries(draws)) {
       const expected = evaluateOp(op, inputs, attributes, outputs);
       // Indices of Gather are known only when it runs, as are the parts of a Concat.
       const runTime = op === "Gather" || op === "Concat" ? inputs.map((_, i) => i) : [];
-      for (const layout of lowering.layout === "any" ? (["rows", "columns"] as const) : (["rows"] as const)) {
+      for (const layout of layoutsOf(lowering)) {
         const what = `seed ${seed}, ${layout}, ${inputs.map((t) => `[${t?.shape}]`).join(" ")} ${JSON.stringify(attributes)}`;
         const actual = await runLowering(gpu, lowering, { op, inputs, attributes, outputs, runTime }, layout);
         for (const [i, t] of actual.entries()) {

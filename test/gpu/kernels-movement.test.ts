@@ -16,10 +16,11 @@ import { type Attributes, evaluateOp } from "../support/evaluate-op.ts";
 import { gpuTest } from "../support/gpu.ts";
 import { runDispatches } from "../support/run-dispatches.ts";
 import {
-  columnsOf,
   gathered,
   type LoweringCase,
+  laidBy,
   laidOut,
+  layoutsOf,
   numbersOf,
   runLowering,
   SENTINEL,
@@ -133,7 +134,7 @@ for (const test of cases) {
   gpuTest(movement, test.name, async (gpu) => {
     const expected = evaluateOp(test.op, test.inputs, test.attributes, test.outputs);
     const by = lowering(test.op);
-    for (const layout of by.layout === "any" ? (["rows", "columns"] as const) : (["rows"] as const)) {
+    for (const layout of layoutsOf(by)) {
       const actual = await runLowering(gpu, by, test, layout);
       for (const [i, t] of actual.entries()) {
         const want = cast(expected[i]!, t.dtype === "f32" ? "f32" : "f64");
@@ -203,11 +204,15 @@ for (const shape of layoutChanges) {
       [0, 0],
       [1, 2],
     ] as const) {
-      const columns = columnsOf(shape, halo);
+      const columns = laidBy("columns", shape, halo);
+      const planar = laidBy("planar", shape, halo);
       for (const [before, after] of [
         [rowsLayout, columns],
         [columns, rowsLayout],
-        [columns, columnsOf(shape, [2, 1])],
+        [columns, laidBy("columns", shape, [2, 1])],
+        [rowsLayout, planar],
+        [planar, rowsLayout],
+        [planar, columns],
       ] as const) {
         const from = viewOf({ kind: "value", name: "x" }, "f32", shape, before);
         const to = viewOf({ kind: "value", name: "y" }, "f32", shape, after);
@@ -234,7 +239,7 @@ movement("every copy variant applies to some layout change", () => {
   const used = new Set<string>();
   for (const shape of layoutChanges) {
     for (const layouts of [
-      [rowsLayout, columnsOf(shape, [1, 1])],
+      [rowsLayout, laidBy("columns", shape, [1, 1])],
       [rowsLayout, rowsLayout],
     ] as const) {
       const [from, to] = layouts.map((l) => viewOf({ kind: "value", name: "x" }, "f32", shape, l)) as [
@@ -258,7 +263,7 @@ movement("common parts of shapes", () => {
 gpuTest(movement, "reshape between strided views of unrelated shapes", async (gpu) => {
   const x = floats(4, 6, 5);
   const shape = [6, 5, 4];
-  const [before, after] = [columnsOf(x.shape, [1, 0]), columnsOf(shape, [0, 2])];
+  const [before, after] = [laidBy("columns", x.shape, [1, 0]), laidBy("columns", shape, [0, 2])];
   const emitted: Dispatch[] = [];
   copyReshaped(
     (d) => emitted.push(d),

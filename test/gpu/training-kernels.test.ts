@@ -40,7 +40,7 @@ gpuTest(test, "RandomMask is the reference's mask to the last bit, in every layo
     const attributes = { seed: 65_537 * i, ratio: [0, 0.1, 0.5, 0.999][i % 4]! };
     const inputs = [zeros(shape), tensor(Int32Array.of(i * 1_000_003), [1])];
     const [expected] = evaluateOp("RandomMask", inputs, attributes);
-    for (const layout of ["rows", "columns"] as const) {
+    for (const layout of ["rows", "columns", "planar"] as const) {
       const [actual] = await runLowering(gpu, lowering, { op: "RandomMask", inputs, attributes }, layout);
       assert.equal(bits(actual!), bits(cast(expected!, "f32")), `${showShape(shape)} in ${layout}`);
     }

@@ -66,6 +66,8 @@ function net(): Graph {
 }
 
 const graph = net();
+/** Measuring layouts against each other is another test's business: test/gpu/activation-layouts. */
+const measured = { plan: "measured", activations: "batch-innermost" } as const;
 const image = values([2, 8, 6, 6]);
 const kernelsOf = ({ layers }: Plan): string[] => layers.map((l) => `${l.format} ${l.kernel}`);
 
@@ -97,7 +99,7 @@ gpuTest(test, "what one Gpu measured, the next one knows: no race is run again",
   const order: string[] = [];
   const cold = await onFreshGpu(async (gpu) => {
     const onProgress = (_done: number, _total: number, what: string): number => order.push(what);
-    const s = await compile(gpu, graph, { plan: "measured", batch: 2, tuning: store, onProgress });
+    const s = await compile(gpu, graph, { ...measured, batch: 2, tuning: store, onProgress });
     await s.verify({ image }, { tolerance: 1e-4 });
     return parsePlan(planToJson(s.plan));
   });
@@ -121,10 +123,10 @@ gpuTest(test, "what one Gpu measured, the next one knows: no race is run again",
   }
 
   const warm = await onFreshGpu(async (gpu) => {
-    const s = await compile(gpu, graph, { plan: "measured", batch: 2, tuning: store });
+    const s = await compile(gpu, graph, { ...measured, batch: 2, tuning: store });
     assert.match(s.plan.toString(), /5 known from before\n/);
     await s.verify({ image }, { tolerance: 1e-4 });
-    const other = await compile(gpu, graph, { plan: "measured", batch: 8, tuning: store });
+    const other = await compile(gpu, graph, { ...measured, batch: 8, tuning: store });
     assert.ok(other.plan.tuning!.races > 0, "another batch is another shape");
     return s.plan;
   });
@@ -140,8 +142,8 @@ gpuTest(test, "what one Gpu measured, the next one knows: no race is run again",
 
 gpuTest(test, "sessions on one Gpu share what they measure, without any store", async () => {
   await onFreshGpu(async (gpu) => {
-    const first = await compile(gpu, graph, { plan: "measured", batch: 2 });
-    const second = await compile(gpu, graph, { plan: "measured", batch: 2 });
+    const first = await compile(gpu, graph, { ...measured, batch: 2 });
+    const second = await compile(gpu, graph, { ...measured, batch: 2 });
     assert.is(first.plan.tuning!.races, 5);
     assert.is(second.plan.tuning!.races, 0);
   });
@@ -152,8 +154,8 @@ gpuTest(
   "without time nothing is measured: the cost model decides, and the plan says so",
   async (gpu) => {
     const store = countingStore();
-    const none = await compile(gpu, graph, { plan: "measured", batch: 2, budget: 0, tuning: store });
-    const estimated = await compile(gpu, graph, { batch: 2 });
+    const none = await compile(gpu, graph, { ...measured, batch: 2, budget: 0, tuning: store });
+    const estimated = await compile(gpu, graph, { ...measured, plan: "estimated", batch: 2 });
     assert.equal(none.plan.tuning, { races: 0, now: 0, before: 0, skipped: 5, seconds: 0 });
     assert.equal(kernelsOf(none.plan), kernelsOf(estimated.plan));
     for (const { reason, candidates } of none.plan.layers) {
@@ -167,12 +169,12 @@ gpuTest(
     assert.is(store.writes, 0);
     await none.verify({ image }, { tolerance: 1e-4 });
 
-    const all = await compile(gpu, graph, { plan: "measured", batch: 2, budget: 100, tuning: store });
+    const all = await compile(gpu, graph, { ...measured, batch: 2, budget: 100, tuning: store });
     assert.is(all.plan.tuning!.skipped, 0);
-    const known = await compile(gpu, graph, { plan: "measured", batch: 2, budget: 0, tuning: store });
+    const known = await compile(gpu, graph, { ...measured, batch: 2, budget: 0, tuning: store });
     assert.is(known.plan.tuning!.before, 5, "what is known costs no time");
     // One session's budget is one, however many shapes it meets.
-    const spent = await compile(gpu, graph, { plan: "measured", batch: 2, budget: 0, tuning: store });
+    const spent = await compile(gpu, graph, { ...measured, batch: 2, budget: 0, tuning: store });
     await spent.run({ image: values([3, 8, 6, 6]) });
     assert.is(spent.plan.tuning!.skipped, 5);
   },
@@ -215,11 +217,7 @@ gpuTest(test, "a race that its deadline cuts short tells of the contenders that 
 
 gpuTest(test, "a budget that bounds nothing, or is no time, is refused", async (gpu) => {
   await fails(() => compile(gpu, graph, { batch: 2, budget: 1 }), "E_INPUT", /plan is "estimated"/);
-  await fails(
-    () => compile(gpu, graph, { plan: "measured", batch: 2, budget: -1 }),
-    "E_INPUT",
-    /budget is -1/,
-  );
+  await fails(() => compile(gpu, graph, { ...measured, batch: 2, budget: -1 }), "E_INPUT", /budget is -1/);
 });
 
 gpuTest(test, "a store that fails costs a warning, not the compile", async (gpu) => {
@@ -229,7 +227,7 @@ gpuTest(test, "a store that fails costs a warning, not the compile", async (gpu)
     write: () => Promise.reject(new Error("no writing")),
     warn: (message) => warnings.push(message),
   };
-  const s = await compile(gpu, graph, { plan: "measured", batch: 2, tuning });
+  const s = await compile(gpu, graph, { ...measured, batch: 2, tuning });
   assert.is(s.plan.tuning!.now, 5);
   assert.match(warnings.join("\n"), /no reading[\s\S]*no writing/);
 });
@@ -251,7 +249,7 @@ gpuTest(test, "a session tells what a run costs beside the GPU, compiling left o
 
 gpuTest(test, "the command line: cold, warm in a second process, and without the cache", async () => {
   await saveModel(graph, at("small.onnx"));
-  writeFileSync(at("x.npy"), writeNpy(image));
+  writeFileSync(at("x.npy"), writeNpy(values([1, 8, 6, 6])));
   const folder = at("cache");
   const secateur = (...args: string[]): string => {
     const run = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {

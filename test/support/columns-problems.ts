@@ -4,6 +4,7 @@ import { graphBuilder } from "../../src/graph/builder.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { roundedToHalf } from "../../src/kernels/columns/half.ts";
 import type { Variant } from "../../src/kernels/columns/variants.ts";
+import type { ActivationLayout } from "../../src/plan/layouts.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { compile } from "../../src/run/compile.ts";
 import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
@@ -32,6 +33,8 @@ export interface Problem {
   readonly name: string;
   readonly graph: Graph;
   readonly inputs: Readonly<Record<string, HostTensor>>;
+  /** Batch-innermost unless said. */
+  readonly activations?: ActivationLayout;
 }
 
 export type Attributes = Record<string, number | readonly number[]>;
@@ -137,8 +140,30 @@ export const problems: readonly Problem[] = [
   matmul("rank 3, one sequence of 8", [1, 8, 12], 9),
 ];
 
+/** The same with image after image. */
+const planar = (problem: Problem): Problem => ({
+  ...problem,
+  name: `planar, ${problem.name}`,
+  activations: "planar",
+});
+
+/** Whose images lie one after the other: as they are, in strips, tiled, flat or with a halo between them. */
+export const planarProblems: readonly Problem[] = [
+  conv("3x3, batch 3, odd sizes, residual", [3, 5, 9, 7], [19, 5, 3, 3], { pads: one }, [3, 19, 9, 7]),
+  conv("3x3 stride 2, batch 2", [2, 9, 9, 8], [10, 9, 3, 3], { pads: one, strides: [2, 2] }),
+  conv("two groups of five, batch 5", [5, 6, 5, 6], [10, 3, 3, 3], { pads: one, group: 2 }),
+  conv("1x1, batch 2, planes of 49, residual", [2, 12, 7, 7], [17, 12, 1, 1], {}, [2, 17, 7, 7]),
+  conv("1-D, batch 3", [3, 3, 33], [9, 3, 5], { pads: [2, 2], strides: [3] }),
+  gemm("batch 6", 6, 20, 10),
+  matmul("rank 4", [2, 3, 5, 12], 9),
+].map(planar);
+
 /** A plan that runs every layer by one variant. */
-export function planOf(variant: Pick<Variant, "format" | "name">, graph: Graph): Plan {
+export function planOf(
+  variant: Pick<Variant, "format" | "name">,
+  graph: Graph,
+  layout: ActivationLayout = "batch-innermost",
+): Plan {
   const layers = graph.nodes
     .filter((n) => ["Conv", "Gemm", "MatMul"].includes(n.op))
     .map((n) => ({
@@ -151,17 +176,18 @@ export function planOf(variant: Pick<Variant, "format" | "name">, graph: Graph):
       reason: "forced by the test",
       candidates: [],
     }));
-  return { version: 1, mode: "forced", adapter: "any", batch: 1, layers };
+  const activations = { layout, reason: "asked for by the test" };
+  return { version: 1, mode: "forced", adapter: "any", batch: 1, activations, layers };
 }
 
 /** Runs a graph by one variant; undefined where it does not apply. */
 export async function runBy(
   gpu: Gpu,
   variant: Variant,
-  { graph, inputs }: Problem,
+  { graph, inputs, activations }: Problem,
 ): Promise<Record<string, HostTensor> | undefined> {
   try {
-    const session = await compile(gpu, graph, { plan: planOf(variant, graph) });
+    const session = await compile(gpu, graph, { plan: planOf(variant, graph, activations) });
     const outputs = await session.run(inputs);
     session.dispose();
     return outputs;

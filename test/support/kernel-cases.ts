@@ -7,7 +7,7 @@ import { type Shape, showShape, sizeOf } from "../../src/tensor/shape.ts";
 import { assertClose, type Tolerance } from "./close.ts";
 import { evaluateOp } from "./evaluate-op.ts";
 import { gpuTest } from "./gpu.ts";
-import { type LoweringCase, numbersOf, runLowering } from "./run-lowering.ts";
+import { type LoweringCase, layoutsOf, numbersOf, runLowering } from "./run-lowering.ts";
 
 /** One op, its operands, and how near to the reference it must come. */
 export interface KernelCase extends LoweringCase {
@@ -65,9 +65,7 @@ export function kernelSuite(name: string, cases: readonly KernelCase[]): Test {
       for (const c of cases.filter((each) => each.op === op)) {
         const expected = evaluateOp(op, c.inputs, c.attributes, c.outputs);
         const shapes = c.inputs.map((t) => (t ? showShape(t.shape) : "-")).join(" ");
-        for (const layout of lowering.layout === "any"
-          ? (["rows", "columns"] as const)
-          : (["rows"] as const)) {
+        for (const layout of layoutsOf(lowering)) {
           const actual = await runLowering(gpu, lowering, c, layout);
           for (const [i, e] of expected.entries()) {
             const what = `${op} ${c.name ?? shapes} in ${layout}, output ${i}`;

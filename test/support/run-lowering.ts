@@ -20,13 +20,27 @@ export interface LoweringCase {
   /** Inputs whose values are not known when the op is lowered. All are known unless said. */
   readonly runTime?: readonly number[];
   readonly activation?: Activation;
+  /** Added to the output, for a lowering that fuses that. */
+  readonly residual?: HostTensor;
   readonly software?: boolean;
 }
 
-/** Columns layout with a halo, for tensors of at least two dimensions; rows for others. */
-export function columnsOf(shape: Shape, halo: readonly [number, number]): Layout {
-  if (shape.length < 2 || sizeOf(shape) === 0) return rowsLayout;
-  return { kind: "columns", channelAxis: 1, halo: middleAxes(shape.length, 1).map(() => halo) };
+/** Where the operands of an op lie; "columns" is batch-innermost. */
+export type TestLayout = "rows" | "columns" | "planar";
+
+/** The layouts that a lowering has to work in. */
+export const layoutsOf = ({ layout }: Lowering): readonly TestLayout[] =>
+  layout === "any" ? ["rows", "columns", "planar"] : ["rows"];
+
+/** A layout with a halo, for tensors of at least two dimensions; rows for others. */
+export function laidBy(layout: TestLayout, shape: Shape, halo: readonly [number, number]): Layout {
+  if (layout === "rows" || shape.length < 2 || sizeOf(shape) === 0) return rowsLayout;
+  return {
+    kind: "columns",
+    planar: layout === "planar",
+    channelAxis: 1,
+    halo: middleAxes(shape.length, 1).map(() => halo),
+  };
 }
 
 /** The words of a tensor as they lie under a layout, sentinels between them. */
@@ -71,7 +85,8 @@ export function gathered(
     used[at] = 1;
   });
   // Up to three images that the batch is rounded up by are the kernels' to write.
-  const lanes = layout.kind === "columns" && shape[0]! > 1 ? Math.ceil(shape[0]! / 4) * 4 : 1;
+  const lanes =
+    layout.kind === "columns" && strides[0] === 1 && shape[0]! > 1 ? Math.ceil(shape[0]! / 4) * 4 : 1;
   for (let at = 0; at < words.length; at++) {
     const beside = lanes > 1 && used[at - (at % lanes)] === 1;
     if (used[at] === 0 && !beside && words[at] !== SENTINEL) {
@@ -81,19 +96,18 @@ export function gathered(
   return fromWords(out.buffer as ArrayBuffer, dtype, shape);
 }
 
-/** What a lowering computes, its operands in rows or in columns layout (inputs and outputs with different halos). */
+/** What a lowering computes, its operands in rows or in another layout (inputs and outputs with different halos). */
 export async function runLowering(
   gpu: Gpu,
   lowering: Lowering,
   test: LoweringCase,
-  layout: "rows" | "columns" = "rows",
+  layout: TestLayout = "rows",
 ): Promise<HostTensor[]> {
   const { op, inputs, attributes = {}, outputs = 1, runTime = [] } = test;
   const { node } = contextOf(op, inputs, attributes, outputs);
   const known = inputs.map((t, i) => (t && runTime.includes(i) ? { dtype: t.dtype, shape: t.shape } : t));
   const types = inferOp(op, known, attributes, outputs);
-  const layoutOf = (shape: Shape, halo: readonly [number, number]): Layout =>
-    layout === "rows" ? rowsLayout : columnsOf(shape, halo);
+  const layoutOf = (shape: Shape, halo: readonly [number, number]): Layout => laidBy(layout, shape, halo);
   const contents = new Map<string, Uint32Array>();
   const view = (name: string, dtype: HostTensor["dtype"], shape: Shape, at: Layout): View =>
     viewOf({ kind: "value", name }, wordOf(dtype), shape, at);
@@ -109,12 +123,16 @@ export async function runLowering(
     contents.set(`value out${i}`, new Uint32Array(place(shape, at).words).fill(SENTINEL));
     return view(`out${i}`, dtype, shape, at);
   });
+  const { residual } = test;
+  const added = residual && layoutOf(residual.shape, [0, 3]);
+  if (residual && added) contents.set("value residual", laidOut(residual, added));
   const dispatches: Dispatch[] = [];
   let constants = 0;
   lowering.lower({
     node,
     inputs: inputViews,
     outputs: outputViews,
+    residual: residual && added && view("residual", residual.dtype, residual.shape, added),
     activation: test.activation ?? noActivation,
     software: test.software ?? false,
     subgroup: gpu.adapter.subgroups?.min ?? 0,

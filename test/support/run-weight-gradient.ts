@@ -14,7 +14,7 @@ import type { HostTensor } from "../../src/tensor/host-tensor.ts";
 import { sizeOf } from "../../src/tensor/shape.ts";
 import { type Attributes, contextOf, inferOp } from "./evaluate-op.ts";
 import { keyOf, runDispatches } from "./run-dispatches.ts";
-import { columnsOf, gathered, laidOut, SENTINEL } from "./run-lowering.ts";
+import { gathered, laidBy, laidOut, SENTINEL } from "./run-lowering.ts";
 
 /**
  * WeightGradient by one variant, or by the one that is chosen: x lies in columns with a halo of zeros as wide as its pads, dy
@@ -35,10 +35,11 @@ export async function runWeightGradient(
   const layouts: readonly Layout[] = [
     {
       kind: "columns",
+      planar: false,
       channelAxis: 1,
       halo: middleAxes(x.shape.length, 1).map((_, i) => [geometry.padsBegin[i]!, geometry.padsEnd[i]!]),
     },
-    columnsOf(dy.shape, [1, 2]),
+    laidBy("columns", dy.shape, [1, 2]),
   ];
   const contents = new Map([
     ["value x", zeroHalo(laidOut(x, layouts[0]!), x, layouts[0]!)],

@@ -9,12 +9,13 @@ export interface Laid extends Pick<Realised, "scratch" | "launches"> {
 
 const copySize = 64;
 
-/** Copies one image into strips. */
+/** Copies every plane into strips. */
 export function layStrips(p: ColumnsProblem): Laid {
   const s = stripsOf(p);
+  const count = s.channels * s.planes * s.words;
   return {
     name: "strips",
-    scratch: { strips: s.channels * s.words * 4 },
+    scratch: { strips: count * 4 },
     launches: [
       {
         kernel: "conv/strips",
@@ -23,12 +24,14 @@ export function layStrips(p: ColumnsProblem): Laid {
         bindings: { x: "x", strips: "strips" },
         params: {
           channels: s.channels,
+          planes: s.planes,
           words: s.words,
           x_base: p.xBase,
           x_channel: p.xChannel,
+          x_plane: p.xSteps[0],
           strip: s.step,
         },
-        groups: Math.ceil((s.channels * s.words) / copySize),
+        groups: Math.ceil(count / copySize),
       },
     ],
   };
@@ -61,7 +64,7 @@ export function interleavedParams(p: ColumnsProblem, cut: ColumnCut): Readonly<R
 
 /** Copies x so that the channels of a chunk lie side by side. */
 export function interleave(p: ColumnsProblem, cut: ColumnCut): Laid {
-  const strips = cut.load === "strips";
+  const strips = cut.load === "strips" ? stripsOf(p) : undefined;
   const { channels, chunks, words } = interleavedOf(p, cut.load);
   const elements = p.groups * chunks * words * 8;
   const u = strips ? 1 : 4;
@@ -82,7 +85,9 @@ export function interleave(p: ColumnsProblem, cut: ColumnCut): Laid {
           x_base: p.xBase / u,
           x_channel: p.xChannel / u,
           x_group: p.xGroup / u,
-          strip: strips ? stripsOf(p).step : 0,
+          plane: strips?.words ?? words,
+          x_plane: p.xSteps[0],
+          strip: strips?.step ?? 0,
         },
         groups: Math.ceil(elements / copySize),
       },

@@ -12,9 +12,9 @@ export interface ColumnsProblem {
   readonly k: number;
   /** Offsets into x of the K entries of a row, in words; the first tap of pixel 0 is at `xBase`. */
   readonly taps: Uint32Array;
-  /** Output pixels: depth, height, width (1 where the op has fewer dimensions). */
+  /** Output pixels: depth, height, width (1 where the op has fewer dimensions). Planar images are counted by the outermost free axis. */
   readonly out: readonly [number, number, number];
-  /** Images, unpadded. */
+  /** Images, unpadded, where the batch is innermost; 1 where images are planar. */
   readonly batch: number;
   /** Words from the buffer's start to the first tap of output pixel 0, image 0. */
   readonly xBase: number;
@@ -50,7 +50,7 @@ export const problemMacs = (p: ColumnsProblem): number =>
 
 /**
  * What a load of x is: a float; a vec4 of four images or four pixels as they lie, or of the same in half precision; a vec4 of four
- * strips of one image.
+ * strips of one plane of pixels.
  */
 export type Load = "word" | "quad" | "halves" | "strips";
 
@@ -69,9 +69,9 @@ export const floatsOf = (load: Load): number => (load === "word" ? 1 : 4);
 const aligned = (n: number): boolean => n % 4 === 0;
 
 /**
- * The ways to cut a problem's columns. vec4s as they lie: over four images when the batch is padded to fours, or, for a single
- * image whose pixels lie one after the other in x, y and residual alike (1x1 without halo), over four pixels of the padded
- * plane. A single image whose pixels do not may be rearranged into strips first. Floats always.
+ * The ways to cut a problem's columns. vec4s as they lie: over four images when the batch is innermost, and padded to fours; or,
+ * where it is not and all pixels lie one after the other in x, y and residual alike (1x1 without halo), over four pixels of the
+ * padded channel. Planes whose pixels do not may be rearranged into strips first. Floats always.
  */
 export function cutColumns(p: ColumnsProblem): readonly ColumnCut[] {
   const pixels = p.out[0] * p.out[1] * p.out[2];
@@ -98,9 +98,9 @@ export function cutColumns(p: ColumnsProblem): readonly ColumnCut[] {
     return [...quads({ inner, out: [1, 1, 1], columns: inner }), word];
   }
   const rows = stripRows(p);
-  if (p.out[0] !== 1 || p.out[1] < 4 || p.xChannel === 0) return [word];
-  const out = [1, rows, p.out[2]] as const;
-  return [word, { load: "strips", inner: 1, out, columns: rows * p.out[2] }];
+  if (!hasPlanes(p) || p.out[1] < 4 || p.xChannel === 0) return [word];
+  const out = [p.out[0], rows, p.out[2]] as const;
+  return [word, { load: "strips", inner: 1, out, columns: p.out[0] * rows * p.out[2] }];
 }
 
 const quads = (cut: Omit<ColumnCut, "load">): readonly ColumnCut[] => [
@@ -115,12 +115,21 @@ export function quadsRead(p: ColumnsProblem, cut: ColumnCut): number {
   return ((p.groups - 1) * p.xGroup + last + pixels) / 4 + cut.inner;
 }
 
-/** Rows of the image in each of its four strips. */
+/** Do all taps of an output lie in one plane of height and width? Of those of depth, as of planar images, each is then by itself. */
+const hasPlanes = (p: ColumnsProblem): boolean =>
+  p.out[0] === 1 || (p.xChannel > 0 && p.taps.every((tap) => planeReach(p, tap) <= p.xSteps[0]));
+
+/** Words from a plane's first tap of output pixel 0 to behind what a tap reads of it. */
+const planeReach = (p: ColumnsProblem, tap: number): number =>
+  (tap % p.xChannel) + (p.out[1] - 1) * p.xSteps[1] + (p.out[2] - 1) * p.xSteps[2] + 1;
+
+/** Rows of a plane in each of its four strips. */
 const stripRows = (p: ColumnsProblem): number => Math.ceil(p.out[1] / 4);
 
-/** How the rows of a single image lie in strips: per input channel, so many vec4s, tap t of pixel 0 at `taps[t]`. */
+/** How the rows of planes lie in strips: per input channel so many planes of so many vec4s, tap t of pixel 0 at `taps[t]`. */
 export interface Strips {
   readonly channels: number;
+  readonly planes: number;
   readonly words: number;
   readonly taps: Uint32Array;
   /** Words of x between two strips. */
@@ -136,8 +145,9 @@ export function stripsOf(p: ColumnsProblem): Strips {
     1;
   return {
     channels: (p.groups * p.xGroup) / p.xChannel,
+    planes: p.out[0],
     words,
-    taps: p.taps.map((t, i) => Math.floor(t / p.xChannel) * words + within[i]!),
+    taps: p.taps.map((t, i) => Math.floor(t / p.xChannel) * p.out[0] * words + within[i]!),
     step: stripRows(p) * p.xSteps[1],
   };
 }
@@ -157,7 +167,7 @@ export function interleavedOf(p: ColumnsProblem, load: Load): Interleaved {
   const channels = p.xGroup / p.xChannel;
   const chunks = Math.ceil(channels / channelsPerChunk);
   const within = p.taps.map((t) => (t % p.xChannel) / (load === "quad" ? 4 : 1));
-  if (load === "strips") return { channels, chunks, words: stripsOf(p).words, within };
+  if (load === "strips") return { channels, chunks, words: p.out[0] * stripsOf(p).words, within };
   return { channels, chunks, words: p.xChannel / 4, within };
 }
 
@@ -180,14 +190,14 @@ export function columnsParams(
     out_w: cut.out[2],
     out_h: cut.out[1],
     x_base: strips || cut.load === "halves" ? 0 : p.xBase / u,
-    x_d: Math.floor(p.xSteps[0] / u),
+    x_d: strips ? strips.words : Math.floor(p.xSteps[0] / u),
     x_h: Math.floor(p.xSteps[1] / u),
     x_w: Math.floor(p.xSteps[2] / u),
-    x_group: strips ? (strips.channels / p.groups) * strips.words : p.xGroup / u,
+    x_group: strips ? (strips.channels / p.groups) * strips.planes * strips.words : p.xGroup / u,
     x_tap: 0,
     y_base: p.y.base / u,
     y_channel: p.y.channel / u,
-    y_d: Math.floor(p.y.steps[0] / u),
+    y_d: strips && p.out[0] === 1 ? 2 ** 31 : Math.floor(p.y.steps[0] / u),
     y_h: Math.floor(p.y.steps[1] / u),
     y_w: Math.floor(p.y.steps[2] / u),
     r_base: r.base / u,

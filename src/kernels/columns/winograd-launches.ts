@@ -13,7 +13,7 @@ export function aroundProducts(p: ColumnsProblem, t: Tiling, inner: Realised): R
   const outer = cutColumns(p).find((c) => (c.load === "quad" && p.batch > 1) || c.load === "word")!;
   const u = outer.load === "quad" ? 4 : 1;
   const suffix = u === 4 ? ("" as const) : ("-scalar" as const);
-  const tiles = t.rows * t.columns * outer.inner;
+  const tiles = t.planes * t.rows * t.columns * outer.inner;
   const pitch = t.pitch / u;
   const across = Math.ceil(tiles / transformSize);
   const input: Launch = {
@@ -27,10 +27,12 @@ export function aroundProducts(p: ColumnsProblem, t: Tiling, inner: Realised): R
       pitch,
       inner: outer.inner,
       tiles_w: t.columns,
+      tiles_h: t.rows,
       last_h: p.out[1] + 1,
       last_w: p.out[2] + 1,
       x_base: p.xBase / u,
       x_channel: p.xChannel / u,
+      x_d: Math.floor(p.xSteps[0] / u),
       x_h: p.xSteps[1] / u,
       x_w: p.xSteps[2] / u,
       matrix: t.channels * pitch,

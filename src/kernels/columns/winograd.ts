@@ -30,9 +30,11 @@ export interface Tiling {
   readonly side: TileSide;
   /** Products per tile and channel: one matrix each. */
   readonly matrices: number;
+  /** Planes of pixels that are tiled by themselves: planar images. */
+  readonly planes: number;
   readonly rows: number;
   readonly columns: number;
-  /** Words of one channel's tiles: all tiles of all images, in whole vec4s. */
+  /** Words of one channel's tiles: all tiles of all planes and images, in whole vec4s. */
   readonly pitch: number;
   readonly channels: number;
 }
@@ -41,13 +43,13 @@ export interface Tiling {
 const mostBytes = 128 * 2 ** 20;
 
 /**
- * The tiling of a problem that Winograd's algorithm can do: 3x3, stride 1, no dilation, one group, two pixel axes. Where the
+ * The tiling of a problem that Winograd's algorithm can do: 3x3, stride 1, no dilation, one group; of a third pixel axis every plane is by itself. Where the
  * tiles stick out so far that it would multiply as often as the direct product, there is none.
  */
 export function tilingOf(p: ColumnsProblem, side: TileSide): Tiling | undefined {
   const [depth, height, width] = p.out;
   const [, h, w] = p.xSteps;
-  if (p.groups !== 1 || depth !== 1 || p.k % 9 !== 0) return undefined;
+  if (p.groups !== 1 || p.k % 9 !== 0) return undefined;
   const fits = p.taps.every((tap, i) => {
     const within = i % 9;
     return tap === Math.floor(i / 9) * p.xChannel + Math.floor(within / 3) * h + (within % 3) * w;
@@ -57,10 +59,10 @@ export function tilingOf(p: ColumnsProblem, side: TileSide): Tiling | undefined 
   const columns = Math.ceil(width / side);
   const matrices = (side + 2) ** 2;
   if (rows * columns * matrices >= height * width * 9) return undefined;
-  const pitch = Math.ceil((rows * columns * batchPitch(p.batch)) / 4) * 4;
+  const pitch = Math.ceil((depth * rows * columns * batchPitch(p.batch)) / 4) * 4;
   const channels = p.k / 9;
   const bytes = matrices * Math.max(channels, p.rowsPerGroup) * pitch * 4;
-  return bytes > mostBytes ? undefined : { side, matrices, rows, columns, pitch, channels };
+  return bytes > mostBytes ? undefined : { side, matrices, planes: depth, rows, columns, pitch, channels };
 }
 
 /** The products of a tiling as one problem of as many groups as matrices: x the transformed input, y the products. */

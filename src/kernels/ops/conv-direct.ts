@@ -10,6 +10,7 @@ export interface DirectConv {
   readonly x: View;
   readonly weight: View;
   readonly bias: View | undefined;
+  readonly residual: View | undefined;
   readonly y: View;
   readonly activation: Activation;
 }
@@ -29,6 +30,7 @@ function spatialSteps(view: View): [number, number, number, number] {
 /** The dispatch of a direct convolution; it has no groups where the output is empty. */
 export function directConv(problem: DirectConv, rows: DirectRows): Dispatch {
   const { kernel, geometry: g, x, weight, bias, y, activation } = problem;
+  const residual = problem.residual ?? y;
   const axes = threeAxes(g);
   const four = (of: (axis: (typeof axes)[number]) => number): number[] => [...axes.map(of), 1];
   const perGroup = g.outChannels / g.groups;
@@ -42,12 +44,14 @@ export function directConv(problem: DirectConv, rows: DirectRows): Dispatch {
     constants: {
       ACT: activation.code,
       HAS_BIAS: bias ? 1 : 0,
+      HAS_RESIDUAL: problem.residual ? 1 : 0,
       IMAGES_INNER: y.strides[0]! < y.strides.at(-1)! ? 1 : 0,
     },
     bindings: {
       x: x.operand,
       weight: weight.operand,
       bias: (bias ?? weight).operand,
+      residual: (problem.residual ?? x).operand,
       y: y.operand,
     },
     params: {
@@ -67,6 +71,9 @@ export function directConv(problem: DirectConv, rows: DirectRows): Dispatch {
       y_base: y.offset,
       y_image: y.strides[0]!,
       y_channel: y.strides[1]!,
+      r_base: residual.offset,
+      r_image: residual.strides[0]!,
+      r_channel: residual.strides[1]!,
       act_a: activation.a,
       act_b: activation.b,
       size: four((a) => a.size),
@@ -78,6 +85,7 @@ export function directConv(problem: DirectConv, rows: DirectRows): Dispatch {
       x_step: spatialSteps(x),
       w_step: spatialSteps(weight),
       y_step: spatialSteps(y),
+      r_step: spatialSteps(residual),
     },
     groups: Math.ceil(count / workgroup),
   };

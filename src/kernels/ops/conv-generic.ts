@@ -9,7 +9,8 @@ export function convProblem(context: LowerContext): DirectConv {
   const [x, weight, bias] = context.inputs as readonly [View, View, View | undefined];
   const geometry = convGeometry(context);
   const y = context.outputs[0]!;
-  return { kernel: "conv/direct-generic", geometry, x, weight, bias, y, activation: context.activation };
+  const { activation, residual } = context;
+  return { kernel: "conv/direct-generic", geometry, x, weight, bias, residual, y, activation };
 }
 
 /** Every Conv that the columns kernels do not take: run-time weights, depthwise, narrow groups, odd shapes. */
@@ -17,6 +18,7 @@ export const convLowering: Lowering = {
   ops: ["Conv"],
   layout: "any",
   fusesActivation: true,
+  fusesResidual: true,
   lower(context) {
     if (sizeOf(context.outputs[0]!.shape) === 0) return;
     const problem = convProblem(context);

@@ -8,6 +8,7 @@ export const convTransposeLowering: Lowering = {
   ops: ["ConvTranspose"],
   layout: "any",
   fusesActivation: true,
+  fusesResidual: true,
   lower(context) {
     const [x, weight, bias] = context.inputs as readonly [View, View, View | undefined];
     const y = context.outputs[0]!;
@@ -19,6 +20,7 @@ export const convTransposeLowering: Lowering = {
       x,
       weight,
       bias,
+      residual: context.residual,
       y,
       activation: context.activation,
     } as const;

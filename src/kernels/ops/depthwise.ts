@@ -39,6 +39,8 @@ function params(
     strides.length === 3 ? [0, strides[2]! / unit] : [strides.at(-2)! / unit, strides.at(-1)! / unit];
   const [x_h, x_w] = steps(x.strides);
   const [y_h, y_w] = steps(y.strides);
+  const residual = problem.residual ?? y;
+  const [r_h, r_w] = steps(residual.strides);
   return {
     count,
     strips,
@@ -59,17 +61,36 @@ function params(
     y_channel: y.strides[1]! / unit,
     y_h,
     y_w,
+    r_base: residual.offset / unit,
+    r_channel: residual.strides[1]! / unit,
+    r_h,
+    r_w,
     act_a: activation.a,
     act_b: activation.b,
   };
 }
 
-const common = ({ geometry, x, weight, bias, y, activation }: DirectConv, P: number, count: number) => {
+const common = (
+  { geometry, x, weight, bias, residual, y, activation }: DirectConv,
+  P: number,
+  count: number,
+) => {
   const [, , w] = threeAxes(geometry);
   return {
     spec: { P, S: w.stride, KW: w.kernel },
-    constants: { ACT: activation.code, HAS_BIAS: bias ? 1 : 0, WG_SIZE: lanes(count) },
-    bindings: { x: x.operand, weight: weight.operand, bias: (bias ?? weight).operand, y: y.operand },
+    constants: {
+      ACT: activation.code,
+      HAS_BIAS: bias ? 1 : 0,
+      HAS_RESIDUAL: residual ? 1 : 0,
+      WG_SIZE: lanes(count),
+    },
+    bindings: {
+      x: x.operand,
+      weight: weight.operand,
+      bias: (bias ?? weight).operand,
+      residual: (residual ?? x).operand,
+      y: y.operand,
+    },
   };
 };
 
@@ -78,13 +99,19 @@ const planar = (P: (typeof outputs)[number]): DepthwiseVariant => ({
   applicable: fits,
   dispatch(problem) {
     const { geometry: g, x, y } = problem;
+    const residual = problem.residual ?? y;
     const [, h, w] = threeAxes(g);
     const strips = Math.ceil(w.out / P);
     const count = strips * h.out;
     return {
       kernel: "depthwise/planar",
       ...common(problem, P, count),
-      params: { ...params(problem, count, strips, 1), x_image: x.strides[0]!, y_image: y.strides[0]! },
+      params: {
+        ...params(problem, count, strips, 1),
+        x_image: x.strides[0]!,
+        y_image: y.strides[0]!,
+        r_image: residual.strides[0]!,
+      },
       groups: [Math.ceil(count / lanes(count)), g.outChannels, g.batch],
     };
   },
@@ -97,7 +124,7 @@ const columns = (P: (typeof outputs)[number]): DepthwiseVariant => ({
   applicable: (problem) =>
     fits(problem) &&
     problem.geometry.batch > 1 &&
-    [problem.x, problem.y].every(
+    [problem.x, problem.y, ...(problem.residual ? [problem.residual] : [])].every(
       (v) => v.strides[0] === 1 && fourths(v.offset) && v.strides.slice(1).every(fourths),
     ),
   dispatch(problem) {

@@ -44,3 +44,6 @@ export const findLowering = (op: string): Lowering | undefined => byOp.get(op);
 
 /** May an activation that follows this op be applied by the op's own kernel? */
 export const fusesActivation = (op: string): boolean => byOp.get(op)?.fusesActivation === true;
+
+/** And an Add that follows it? */
+export const fusesResidual = (op: string): boolean => byOp.get(op)?.fusesResidual === true;

@@ -1,0 +1,83 @@
+import { geometricMean } from "../../src/plan/stats.ts";
+import { markdownTable } from "../../src/report/table.ts";
+import { floorPattern, type KernelsResult } from "./result.ts";
+
+/** Formats, and how often a kernel of theirs multiplies what it loads of x. */
+const formats = [
+  ["csr", 1, "CSR"],
+  ["block8x1", 8, "8x1"],
+] as const;
+
+/** What a layer could gain at a sparsity, were it bound by nothing but loads of x and by what is left at 99.9 %. */
+export interface Bound {
+  readonly shape: string;
+  readonly batch: number;
+  /** Fastest direct dense kernel, ms. */
+  readonly direct: number;
+  /** With hardly a weight left, ms. */
+  readonly floor: number;
+  /** Of the weights that are left, at the rate of a loop that only loads and multiplies that often, ms. */
+  readonly loads: number;
+  /** Dense over both together: a kernel that loses nothing else. */
+  readonly atMost: number;
+  readonly reached: number;
+}
+
+/** The bounds of a format on every layer that was measured with its floor. */
+export function boundsOf(
+  { rows, layers }: Pick<KernelsResult, "rows" | "layers">,
+  kind: "csr" | "block8x1",
+  reuse: number,
+  sparsity: number,
+): Bound[] {
+  return (layers ?? []).flatMap(({ shape, batch, rooflines }): Bound[] => {
+    const own = rows.filter((r) => r.shape === shape && r.batch === batch);
+    const direct = own.find((r) => r.kind === "direct");
+    const floor = own.find((r) => r.kind === kind && r.pattern === floorPattern);
+    const row = own.find((r) => r.kind === kind && r.sparsity === sparsity && !r.pattern);
+    if (!direct || !floor || !row) return [];
+    const flops = row.usefulGflops * row.ms.median;
+    const loads = flops / rooflines.reuseGflops[reuse]!;
+    const ms = direct.ms.median;
+    return [
+      {
+        shape,
+        batch,
+        direct: ms,
+        floor: floor.ms.median,
+        loads,
+        atMost: ms / (floor.ms.median + loads),
+        reached: row.vsDirect.median,
+      },
+    ];
+  });
+}
+
+const sparsity = 0.9;
+
+/** A line per layer of batch 8: what CSR and 8x1 blocks reach at 90 %, and what their loads and their floor leave them. */
+export function boundsTable(result: KernelsResult): string {
+  const [csr, block] = formats.map(([kind, reuse]) =>
+    boundsOf(result, kind, reuse, sparsity).filter((b) => b.batch === 8),
+  ) as [Bound[], Bound[]];
+  if (csr.length === 0) return "Not measured.";
+  const cells = (b: Bound): string[] => [
+    b.floor.toFixed(2),
+    b.loads.toFixed(2),
+    `${b.reached.toFixed(2)} of ${b.atMost.toFixed(2)}`,
+  ];
+  const rows = csr.map((c, i) => [c.shape, c.direct.toFixed(2), ...cells(c), ...cells(block[i]!)]);
+  const mean = (list: readonly Bound[], of: (b: Bound) => number): string =>
+    geometricMean(list.map(of)).toFixed(2);
+  const means = [csr, block].flatMap((list) => [
+    "",
+    "",
+    `${mean(list, (b) => b.reached)} of ${mean(list, (b) => b.atMost)}`,
+  ]);
+  const head = [
+    "90 %, batch 8",
+    "direct dense, ms",
+    ...formats.flatMap(([, , name]) => [`${name}: 99.9 %, ms`, "its loads, ms", "reached of at most"]),
+  ];
+  return markdownTable(head, [...rows, ["geometric mean", "", ...means]]);
+}
