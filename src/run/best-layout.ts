@@ -49,7 +49,8 @@ export async function inBestLayout(
   const both = [first, second] as const;
   const ratio = (second.cost / first.cost).toFixed(2);
   const estimated = `${second.activations} ${ratio}x as dear by the cost model`;
-  if (!measuring || second.cost > measuring.reach * first.cost) return { built: await build(first), reason: estimated };
+  if (!measuring || second.cost > measuring.reach * first.cost)
+    return { built: await build(first), reason: estimated };
   const known = measuring.tuning.get(measuring.key);
   if (known) return { built: await build(fastest(both, known)), reason: `measured before: ${told(known)}` };
 
