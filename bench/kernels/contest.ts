@@ -4,6 +4,7 @@ import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import { storedDensity } from "../../src/kernels/columns/realise.ts";
 import type { Variant } from "../../src/kernels/columns/variants.ts";
 import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
+import { tried } from "../../src/plan/contenders.ts";
 import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
 import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";
 import { type Spread, spread } from "../../src/plan/stats.ts";
@@ -77,9 +78,9 @@ export async function contest(
 ): Promise<Row[]> {
   const [exact, rounding] = [adapterKind(gpu), adapterKind(gpu, "f16")];
   const heats = entrants.map((entrant) => candidates(place, entrant, entrant.rounds ? rounding : exact));
-  const tried = await race(gpu, place, heats.flat(), heat(4 * options.budgetMs));
+  const timed = await race(gpu, place, heats.flat(), heat(4 * options.budgetMs));
   const winners = heats.map((list) => {
-    const results = tried.filter((r) => list.includes(r.contender) && r.times.length > 0);
+    const results = timed.filter((r) => list.includes(r.contender) && r.times.length > 0);
     const best = results.sort((a, b) => spread(a.times).median - spread(b.times).median)[0];
     return best?.contender;
   });
@@ -127,9 +128,9 @@ export function candidates(
   const contender = (ranked: Ranked): Contender => ({ ranked, weight });
   if (entrant === "dense-f16") return rank(problem, entrant, 1, kind).slice(0, directTries).map(contender);
   if (entrant !== "direct" && entrant !== "winograd")
-    return rank(problem, entrant, storedDensity(problem, entrant, weight), kind)
-      .slice(0, sparseTries)
-      .map(contender);
+    return tried(rank(problem, entrant, storedDensity(problem, entrant, weight), kind), sparseTries).map(
+      contender,
+    );
   const dense = rank(problem, "dense", 1, kind);
   const likeliest = (side: Variant["winograd"], tries: number): Contender[] =>
     dense

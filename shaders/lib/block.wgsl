@@ -22,7 +22,8 @@ fn pick(sums: ptr<function, array<X, R>>, r: u32) -> X {
   return sum;
 }
 
-fn block_row(group: vec3<u32>, thread: u32, lane: u32) {
+fn block_row(id: vec3<u32>, thread: u32, lane: u32) {
+  let group = columns_by_rows(id);
   let block = group.y;
   let first = group.x * (WG_SIZE * V) + thread;
   let conv_group = block / params.blocks_per_group;

@@ -31,6 +31,15 @@ struct Columns {
   scale: f32, // of sums whose weights lie times its inverse; else 1
 }
 
+// Workgroups run one after the other along x first. Where all rows of W are small beside x, those that read the same columns of x follow
+// each other, and find them in a cache.
+override ROWS_FIRST: bool = false;
+
+// A workgroup by its columns (x) and its rows (y).
+fn columns_by_rows(group: vec3<u32>) -> vec3<u32> {
+  return select(group, group.yxz, ROWS_FIRST);
+}
+
 // Where the first tap of a column lies in x, without the group's share.
 fn column_base(p: Columns, column: u32) -> u32 {
   let pixel = column / p.inner;

@@ -9,7 +9,8 @@ const V: u32 = 4u; // @spec 1 2 3 4 6 8 16
 @group(0) @binding(1) var<storage, read> row_ptr: array<u32>; // rows + 1, in fetches
 @group(0) @binding(8) var<storage, read> rows: array<u32>; // output channel of each row
 
-fn csr_row(group: vec3<u32>, thread: u32) {
+fn csr_row(id: vec3<u32>, thread: u32) {
+  let group = columns_by_rows(id);
   let first = group.x * (WG_SIZE * V) + thread;
   let m = rows[group.y];
   var base: array<u32, V>;

@@ -19,7 +19,8 @@ fn slice_row(group: vec3<u32>, s: u32, lane: u32) -> u32 {
   return rows[(group.y * RG + s) * 8u + lane];
 }
 
-fn slices(group: vec3<u32>, lane: u32) {
+fn slices(id: vec3<u32>, lane: u32) {
+  let group = columns_by_rows(id);
   let first = group.x * V;
   let conv_group = group.y / params.blocks_per_group;
   var base: array<u32, V>;

@@ -24,7 +24,8 @@ fn slice_row(group: vec3<u32>, s: u32, lane: u32) -> u32 {
   return select(NONE, conv_group * params.rows_per_group + row, row < params.rows_per_group);
 }
 
-fn slices(group: vec3<u32>, lane: u32) {
+fn slices(id: vec3<u32>, lane: u32) {
+  let group = columns_by_rows(id);
   let first = group.x * V;
   let conv_group = group.y / params.blocks_per_group;
   var base: array<u32, V>;

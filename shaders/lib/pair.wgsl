@@ -10,7 +10,8 @@ const V: u32 = 4u; // @spec 2 4 8 16
 @group(0) @binding(3) var<storage, read> weights: array<vec2<f32>>; // one per entry
 @group(0) @binding(8) var<storage, read> rows: array<u32>; // the output channel of each row of each pair, when PERMUTED
 
-fn pair_row(group: vec3<u32>, thread: u32) {
+fn pair_row(id: vec3<u32>, thread: u32) {
+  let group = columns_by_rows(id);
   let block = group.y;
   let first = group.x * (WG_SIZE * V) + thread;
   let conv_group = block / params.blocks_per_group;

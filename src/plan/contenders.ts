@@ -54,12 +54,18 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
   };
 }
 
-/** The cheapest, the last of them replaced by the cheapest of the other kind where all round activations, or none does. */
-function tried(list: readonly Ranked[], most: number): Ranked[] {
-  const cheapest = list.slice(0, most);
-  const isOther = (r: Ranked): boolean => roundsX(r.variant) !== roundsX(list[0]!.variant);
-  const other = cheapest.some(isOther) ? undefined : list.find(isOther);
-  return other ? [...cheapest.slice(0, -1), other] : cheapest;
+/** In which the cost model errs most, so that both sides of each are tried: rounding of activations, and the order of workgroups. */
+const contrasts: readonly ((r: Ranked) => boolean)[] = [
+  (r) => roundsX(r.variant),
+  (r) => r.variant.rowsFirst ?? false,
+];
+
+/** The cheapest, with the cheapest of either side of every contrast among them. */
+export function tried(list: readonly Ranked[], most: number): Ranked[] {
+  const [first] = list;
+  if (!first) return [];
+  const others = contrasts.flatMap((side) => list.find((r) => side(r) !== side(first)) ?? []);
+  return [...new Set([first, ...others, ...list])].slice(0, Math.max(most, 1 + others.length));
 }
 
 /**

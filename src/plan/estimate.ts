@@ -1,4 +1,4 @@
-import { type Format, isCsr, isHalf, isNm } from "../kernels/columns/formats.ts";
+import { type Format, isCsr, isDense, isHalf, isNm } from "../kernels/columns/formats.ts";
 import { type MatrixUnit, unitOf } from "../kernels/columns/matrix.ts";
 import {
   type ColumnCut,
@@ -65,7 +65,10 @@ export function estimate(
   const entry =
     entryCost(variant, rates) +
     (isNm(variant.format) ? placeCost(p, rates) : 0) +
-    columns * (loadCost(cut.load, rates) + rows * floats * rates.fma);
+    columns *
+      (loadCost(cut.load, rates) +
+        missCost(p, variant, cut, density, down, rates) +
+        rows * floats * rates.fma);
   const finish = rows * columns * floats * rates.store;
   const copy = copyCost(p, cut, rates);
   // Registers: past these a GPU runs too few threads to hide latency, and a software adapter spills twice.
@@ -77,6 +80,26 @@ export function estimate(
 
 const loadCost = (load: Load, { word, quad, half }: Rates): number =>
   ({ word, quad, halves: half, strips: quad })[load];
+
+/**
+ * Of a load of an x that does not fit near a core: it comes from afar once per row of workgroups, or, where those that read the same columns
+ * follow each other, once in all. Taps of one channel that are kept share what they load.
+ */
+function missCost(
+  p: ColumnsProblem,
+  variant: Variant,
+  cut: ColumnCut,
+  density: number,
+  down: number,
+  rates: Rates,
+): number {
+  if (isDense(variant.format) || p.xChannel === 0) return 0;
+  const bytes = p.groups * p.xGroup * (cut.load === "halves" ? 2 : 4);
+  if (bytes <= rates.cache) return 0;
+  const taps = (p.k * p.xChannel) / p.xGroup;
+  const together = 1 + (taps - 1) * density;
+  return rates.miss / together / (variant.rowsFirst ? Math.max(1, (down / p.groups) * density) : 1);
+}
 
 /** How much longer than on a busy adapter so many threads take. */
 const idle = (threads: number, rates: Rates): number => Math.max(1, rates.threads / Math.max(1, threads));

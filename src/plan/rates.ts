@@ -20,6 +20,9 @@ export interface Rates {
   readonly unit: number;
   readonly shuffle: number;
   readonly store: number;
+  /** Bytes that stay near a core, and what a load costs besides where it finds nothing there. */
+  readonly cache: number;
+  readonly miss: number;
   /** What Winograd's transforms take over the loads and stores that they do, by the side of their tiles. */
   readonly transform: Readonly<Record<TileSide, number>>;
 }
@@ -27,7 +30,8 @@ export interface Rates {
 /**
  * lavapipe, measured with one loop per kind of load (bench/NOTES.md): every load in a loop is a gather of 8 lanes, also where all
  * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache. A transform is no loop:
- * its code exceeds the instruction cache, that of F(4x4, 3x3) by far. `half` and `unit` are estimates.
+ * its code exceeds the instruction cache, that of F(4x4, 3x3) by far. `half` and `unit` are estimates; `miss` is what loads of a plane of several MB
+ * took over those that the order of workgroups brought into a cache.
  */
 const software: Rates = {
   lanes: 8,
@@ -41,6 +45,8 @@ const software: Rates = {
   unit: 5,
   shuffle: 1,
   store: 16,
+  cache: 2 ** 19,
+  miss: 60,
   transform: { 2: 1.6, 4: 3 },
 };
 
@@ -60,6 +66,8 @@ const hardware: Rates = {
   unit: 0.05,
   shuffle: 1,
   store: 1,
+  cache: 2 ** 25,
+  miss: 4,
   transform: { 2: 1, 4: 1 },
 };
 

@@ -36,8 +36,9 @@ function variantsFor(problem: number): Variant[] {
   return [...kinds.values()].map((list) => list[problem % list.length]!);
 }
 
-/** Formats and kernels that ran in some problem. */
+/** Formats and kernels that ran in some problem, and those whose workgroups ran in the other order. */
 const met = new Set<string>();
+const byRows = new Set<string>();
 
 for (const [number, problem] of [...problems, ...planarProblems].entries()) {
   gpuTest(columns, problem.name, async (gpu) => {
@@ -61,7 +62,10 @@ for (const [number, problem] of [...problems, ...planarProblems].entries()) {
         ran.some((v) => v.format === format),
         `no ${format} kernel ran`,
       );
-    for (const { kernel, format } of ran) met.add(`${format} by ${kernel}`);
+    for (const { kernel, format, rowsFirst } of ran) {
+      met.add(`${format} by ${kernel}`);
+      if (rowsFirst) byRows.add(kernel);
+    }
   });
 }
 
@@ -70,6 +74,11 @@ gpuTest(columns, "every kernel ran for every format of its own", (gpu) => {
   const here = own.filter((v) => subgroupOf(v.loop) <= lanes);
   assert.equal(
     [...new Set(here.map((v) => `${v.format} by ${v.kernel}`))].filter((name) => !met.has(name)),
+    [],
+  );
+  const other = here.filter((v) => v.rowsFirst).map((v) => v.kernel);
+  assert.equal(
+    [...new Set(other)].filter((kernel) => !byRows.has(kernel)),
     [],
   );
 });

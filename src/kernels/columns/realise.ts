@@ -157,6 +157,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
   const laid = layFor(p, variant, cut);
   const { launch } = weights;
+  const [across, down, deep] = groupsOf(p, variant, cut);
   const main: Launch = {
     kernel: variant.kernel,
     spec: { ...variant.spec, ...launch?.spec },
@@ -182,7 +183,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
       ...(variant.loop === "ell" && interleavedParams(p, cut)),
       ...launch?.params,
     },
-    groups: groupsOf(p, variant, cut),
+    groups: variant.rowsFirst ? [down, across, deep] : [across, down, deep],
   };
   return {
     arrays: weights.arrays,

@@ -1,5 +1,5 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
-import { csrFormats, type Format, isClustered, isNm } from "./formats.ts";
+import { csrFormats, type Format, isClustered, isDense, isNm } from "./formats.ts";
 import { matrixVariants } from "./matrix.ts";
 import type { Load } from "./problem.ts";
 import type { TileSide } from "./winograd.ts";
@@ -24,6 +24,8 @@ export interface Variant {
   readonly constants: Readonly<Record<string, number>>;
   /** Side of the tiles of Winograd's minimal filtering around the loop; 0 where the product is direct. */
   readonly winograd: 0 | TileSide;
+  /** Do workgroups that read the same columns of x follow each other, not those of the same rows of W? */
+  readonly rowsFirst?: true;
   /** Parts into which K is divided, each with workgroups of its own, summed by a second kernel; 1 where it is not. */
   readonly parts: number;
 }
@@ -180,6 +182,14 @@ const split =
   (parts: number) =>
   (inner: Variant): Variant => ({ ...inner, name: `split${parts}-${inner.name}`, parts });
 
+/** "…-rows": workgroups in the other order. */
+const rowsFirst = (inner: Variant): Variant => ({
+  ...inner,
+  name: `${inner.name}-rows`,
+  constants: { ...inner.constants, ROWS_FIRST: 1 },
+  rowsFirst: true,
+});
+
 /** R x V tiles whose R V accumulators a thread can hold. */
 const tiles = (rows: readonly number[], columns: readonly number[], least: number, most: number) =>
   rows.flatMap((r) => columns.filter((v) => r * v >= least && r * v <= most).map((v) => [r, v] as const));
@@ -247,8 +257,7 @@ const splitTiles = [...denseQuads, ...shuffledQuads, ...denseWords, ...shuffledW
     columns <= (load === "quad" ? 2 : 4) && (workgroup === 8 || workgroup === 32 || workgroup === 128),
 );
 
-/** Every variant. */
-export const variants: readonly Variant[] = [
+const inUsualOrder: readonly Variant[] = [
   ...denseQuads,
   ...shuffledQuads,
   ...uniformTiles("halves"),
@@ -289,6 +298,18 @@ export const variants: readonly Variant[] = [
     ...([1, 4, 8] as const).map((rows) => nmVector(rows, w)),
   ]),
 ];
+
+/**
+ * Sparse kernels that load x as it lies, many images wide, and a few rows of W at a time: there x is read so often, and is so large, that
+ * the order decides what is still in a cache. Dense ones read it once or twice; slices and single images gained nothing.
+ */
+const ordered = ({ format, loop, load }: Variant): boolean =>
+  !isDense(format) &&
+  (loop === "csr" || loop === "pair" || loop === "uniform" || loop === "shuffle") &&
+  (load === "quad" || load === "halves");
+
+/** Every variant. */
+export const variants: readonly Variant[] = [...inUsualOrder, ...inUsualOrder.filter(ordered).map(rowsFirst)];
 
 const byName = new Map(variants.map((v) => [`${v.format} ${v.name}`, v]));
 
