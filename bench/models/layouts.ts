@@ -18,8 +18,8 @@ export interface LayoutCase {
 }
 
 export const layoutCases: readonly LayoutCase[] = [
-  { arch: "resnet20", size: 32, batches: [2, 3, 4, 5, 8, 32] },
-  { arch: "mobilenetv1", size: 224, batches: [2, 4] },
+  { arch: "resnet20", size: 32, batches: [2, 3, 4, 5, 8] },
+  { arch: "mobilenetv1", size: 224, batches: [2] },
 ];
 
 export interface LayoutRow extends Pick<ModelRow, "model" | "batch" | "granularity" | "sparsity"> {
