@@ -30,8 +30,8 @@ export interface Rates {
 /**
  * lavapipe, measured with one loop per kind of load (bench/NOTES.md): every load in a loop is a gather of 8 lanes, also where all
  * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache. A transform is no loop:
- * its code exceeds the instruction cache, that of F(4x4, 3x3) by far. `half` and `unit` are estimates; `miss` is what loads of a plane of several MB
- * took over those that the order of workgroups brought into a cache.
+ * its code exceeds the instruction cache, that of F(4x4, 3x3) by far. `half` and `unit` are estimates; `miss` is fitted to one layer
+ * (CSR, 1x1 256 -> 64 @56, batch 8: what columns first took over rows first); another, 3x3 64 -> 64 @56, took four times that.
  */
 const software: Rates = {
   lanes: 8,

@@ -19,9 +19,9 @@ export type Build = (one: Draft, estimated?: boolean) => Promise<Built>;
 export interface Measuring {
   /** How long each net took; undefined where there is no time left. */
   race(nets: readonly Built[]): Promise<readonly Timed[] | undefined>;
-  /** Where outcomes are kept, and under which name. */
+  /** Where outcomes are kept, and under which name: worked out only where layouts are to be told apart. */
   readonly tuning: Tuning;
-  readonly key: string;
+  key(): string;
   /** A layout that is more than so many times as dear as the cheapest by the cost model is not measured. */
   readonly reach: number;
 }
@@ -51,7 +51,8 @@ export async function inBestLayout(
   const estimated = `${second.activations} ${ratio}x as dear by the cost model`;
   if (!measuring || second.cost > measuring.reach * first.cost)
     return { built: await build(first), reason: estimated };
-  const known = measuring.tuning.get(measuring.key);
+  const key = measuring.key();
+  const known = measuring.tuning.get(key);
   if (known) return { built: await build(fastest(both, known)), reason: `measured before: ${told(known)}` };
 
   const heat = await raced(both, (one) => build(one, true), measuring);
@@ -59,12 +60,12 @@ export async function inBestLayout(
   for (const { device } of heat.nets) device.dispose();
   if (lead(heat.timed) > close) {
     const built = await build(fastest(both, heat.timed));
-    await keep(measuring, heat.timed);
+    await keep(measuring, key, heat.timed);
     return { built, reason: `measured with estimated kernels: ${told(heat.timed)}` };
   }
   const final = await raced(both, build, measuring);
   if (typeof final === "string") return { built: await build(first), reason: `${estimated}; ${final}` };
-  await keep(measuring, final.timed);
+  await keep(measuring, key, final.timed);
   const winner = fastest(final.nets, final.timed);
   const loser = final.nets.find((net) => net !== winner)!;
   loser.device.dispose();
@@ -97,7 +98,7 @@ async function raced(
   }
 }
 
-const keep = ({ tuning, key }: Measuring, timed: readonly Timed[]): Promise<void> => {
+const keep = ({ tuning }: Measuring, key: string, timed: readonly Timed[]): Promise<void> => {
   tuning.put(key, timed);
   return tuning.flush();
 };

@@ -55,7 +55,7 @@ export async function specialise(
   const measuring = tuning && {
     race: (nets: readonly Built[]) => raceLayouts(gpu, nets, budget),
     tuning,
-    key: layoutsKey(program, drafts, kind),
+    key: () => layoutsKey(program, drafts, kind),
     reach: reachOf(kind),
   };
   const { built, reason } = asked

@@ -30,7 +30,7 @@ function scene(
     return { activations, device, name, choices: new Map(), tally } as unknown as Built;
   };
   const measuring: Measuring = {
-    key: "key",
+    key: () => "key",
     reach: 2,
     tuning: {
       get: (key) => kept.get(key),

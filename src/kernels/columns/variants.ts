@@ -301,7 +301,7 @@ const inUsualOrder: readonly Variant[] = [
 
 /**
  * Sparse kernels that load x as it lies, many images wide, and a few rows of W at a time: there x is read so often, and is so large, that
- * the order decides what is still in a cache. Dense ones read it once or twice; slices and single images gained nothing.
+ * the order decides what is still in a cache. Dense ones and slices, whose tiles have more rows, and single images gained nothing.
  */
 const ordered = ({ format, loop, load }: Variant): boolean =>
   !isDense(format) &&
