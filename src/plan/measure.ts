@@ -1,6 +1,7 @@
 import { SecateurError } from "../errors.ts";
 import { workgroupCounts } from "../gpu/dispatch.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { type Recordable, recordPass } from "../gpu/passes.ts";
 import { createTimer } from "../gpu/timer.ts";
 import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
 import { roundedToHalf } from "../kernels/columns/half.ts";
@@ -50,13 +51,8 @@ export interface RaceResult {
   readonly times: readonly number[];
 }
 
-interface Runner {
+interface Runner extends Recordable {
   readonly contender: Contender;
-  readonly dispatches: readonly {
-    readonly pipeline: GPUComputePipeline;
-    readonly group: GPUBindGroup;
-    readonly groups: readonly [number, number, number];
-  }[];
   readonly times: number[];
   /** Is its result right? */
   right: boolean;
@@ -211,23 +207,10 @@ export async function race(
   }
 
   /** Milliseconds of one pass of `repeats` runs. */
-  async function pass({ contender, dispatches, repeats }: Runner): Promise<number> {
-    const encoder = gpu.device.createCommandEncoder({ label: `measure ${place.step.name}` });
-    const writes = timer?.writes(0);
-    const encoded = encoder.beginComputePass({
-      label: contender.ranked.variant.name,
-      ...(writes && { timestampWrites: writes }),
-    });
-    for (let i = 0; i < repeats; i++) {
-      for (const { pipeline, group, groups } of dispatches) {
-        encoded.setPipeline(pipeline);
-        encoded.setBindGroup(0, group);
-        encoded.dispatchWorkgroups(...groups);
-      }
-    }
-    encoded.end();
+  async function pass(runner: Runner): Promise<number> {
+    const label = `measure ${place.step.name} ${runner.contender.ranked.variant.name}`;
     const start = performance.now();
-    gpu.submit([encoder.finish()]);
+    gpu.submit([recordPass(gpu, runner, label, runner.repeats, timer?.writes(0))]);
     if (timer) return (await timer.resolve())[0]! / 1e6;
     await gpu.wait();
     return performance.now() - start;

@@ -1,10 +1,10 @@
 import type { Gpu } from "../gpu/gpu.ts";
+import { timePass } from "../gpu/passes.ts";
 import type { Budget } from "../plan/budget.ts";
 import type { ActivationLayout } from "../plan/layouts.ts";
 import { spread } from "../plan/stats.ts";
 import type { Timed } from "../plan/tuning.ts";
 import type { DeviceProgram } from "./device-program.ts";
-import { timePass } from "./passes.ts";
 
 /** A whole net with its activations in one layout. */
 export interface Entrant {

@@ -1,5 +1,6 @@
 import { GpuError, InputError, printable, SecateurError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { recordPass, timePass } from "../gpu/passes.ts";
 import { createTimer } from "../gpu/timer.ts";
 import { opOf } from "../graph/evaluate.ts";
 import { type Graph, type GraphValue, withWeights } from "../graph/graph.ts";
@@ -11,7 +12,6 @@ import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../tensor/shape.ts";
 import { checkDeclared, checkTensor } from "./inputs.ts";
 import type { CompileOptions, Specialised } from "./options.ts";
-import { recordPass, timePass } from "./passes.ts";
 import { runReference } from "./reference.ts";
 import { compareOutputs, type Verification } from "./verify.ts";
 

@@ -1,11 +1,19 @@
-import type { Gpu } from "../gpu/gpu.ts";
-import { createTimer } from "../gpu/timer.ts";
-import type { DeviceProgram } from "./device-program.ts";
+import type { Gpu } from "./gpu.ts";
+import { createTimer } from "./timer.ts";
 
-/** All dispatches of a program, `repeats` times over, as one compute pass. */
+/** Dispatches that are ready to be recorded, in order. */
+export interface Recordable {
+  readonly dispatches: readonly {
+    readonly pipeline: GPUComputePipeline;
+    readonly group: GPUBindGroup;
+    readonly groups: readonly [number, number, number];
+  }[];
+}
+
+/** All dispatches, `repeats` times over, as one compute pass. */
 export function recordPass(
   gpu: Gpu,
-  { dispatches }: Pick<DeviceProgram, "dispatches">,
+  { dispatches }: Recordable,
   label: string,
   repeats: number,
   timestampWrites?: GPUComputePassTimestampWrites,
@@ -23,10 +31,10 @@ export function recordPass(
   return encoder.finish();
 }
 
-/** Milliseconds of one run of a program: by the GPU's own clock where it has one, of `repeats` in one pass. */
+/** Milliseconds of one run: by the GPU's own clock where it has one, of `repeats` in one pass. */
 export async function timePass(
   gpu: Gpu,
-  device: Pick<DeviceProgram, "dispatches">,
+  device: Recordable,
   label: string,
   repeats: number,
 ): Promise<number> {
