@@ -3,6 +3,7 @@
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"
 // @include "lib/word.wgsl"
+// @include "lib/x.wgsl"
 // @include "lib/finish.wgsl"
 // @include "lib/pair.wgsl"
 

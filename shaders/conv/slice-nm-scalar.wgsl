@@ -4,6 +4,7 @@ enable subgroups;
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"
 // @include "lib/word.wgsl"
+// @include "lib/x.wgsl"
 // @include "lib/finish.wgsl"
 // @include "lib/nm-slices.wgsl"
 // @include "lib/store-slices.wgsl"

@@ -13,7 +13,6 @@ const WG_SIZE: u32 = 8u;
 const STEPS: u32 = N * 8u / M; // of a slice in a chunk
 const WORDS: u32 = (RG * STEPS * BITS + 31u) / 32u;
 
-@group(0) @binding(0) var<storage, read> x: array<X>;
 @group(0) @binding(1) var<storage, read> positions: array<u32>; // groups of slices x chunks x WORDS x 8
 @group(0) @binding(2) var<storage, read> offsets: array<u32>; // of the columns of W, rounded up to whole chunks, in X
 @group(0) @binding(3) var<storage, read> weights: array<f32>; // groups of slices x chunks x RG x STEPS x 8
@@ -42,7 +41,7 @@ fn slices(id: vec3<u32>, lane: u32) {
     let o = offsets[c * 8u + lane];
     var xv: array<X, V>;
     for (var v: u32 = 0u; v < V; v++) { // @unroll
-      xv[v] = x[base[v] + o];
+      xv[v] = x_at(base[v] + o);
     }
     var words: array<u32, WORDS>;
     for (var i: u32 = 0u; i < WORDS; i++) { // @unroll

@@ -4,7 +4,6 @@ override WG_SIZE: u32 = 32;
 override PERMUTED: bool = false;
 const V: u32 = 4u; // @spec 2 4 8 16
 
-@group(0) @binding(0) var<storage, read> x: array<X>;
 @group(0) @binding(1) var<storage, read> row_ptr: array<u32>; // pairs of rows + 1
 @group(0) @binding(2) var<storage, read> offsets: array<u32>; // one per entry, in X
 @group(0) @binding(3) var<storage, read> weights: array<vec2<f32>>; // one per entry
@@ -27,7 +26,7 @@ fn pair_row(id: vec3<u32>, thread: u32) {
     let o = offsets[e];
     let w = weights[e];
     for (var v: u32 = 0u; v < V; v++) { // @unroll
-      let xv = x[base[v] + o];
+      let xv = x_at(base[v] + o);
       acc[v] += w.x * xv;
       acc[V + v] += w.y * xv;
     }

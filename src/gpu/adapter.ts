@@ -15,6 +15,8 @@ export interface AdapterFacts {
   readonly subgroups?: { readonly min: number; readonly max: number };
   /** Matrices in half precision that its subgroups multiply, with sums in f32; absent where it has none. */
   readonly matrices?: readonly { readonly m: number; readonly n: number; readonly k: number }[];
+  /** May kernels read textures of vec4s? */
+  readonly texels: boolean;
   /** Stable for one adapter and driver; safe in a file name. */
   readonly key: string;
 }
@@ -39,6 +41,9 @@ export const COMPUTE_LIMITS = [
 
 /** Subgroup matrices are no part of the standard yet, and so not of its types. */
 export const MATRIX_FEATURE = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
+
+/** Without which WGSL only writes storage textures. */
+const TEXELS_LANGUAGE = "readonly_and_readwrite_storage_textures";
 
 /** Features asked for wherever the adapter has them. */
 export const WANTED_FEATURES: readonly GPUFeatureName[] = [
@@ -88,8 +93,12 @@ export function refuseNullBackend(info: AdapterInfo): void {
   );
 }
 
-/** Collects the facts from a device and the info of its adapter. */
-export function adapterFacts(device: GPUDevice, info: AdapterInfo): AdapterFacts {
+/** Collects the facts from a device, the info of its adapter, and the extensions of WGSL that are compiled for it. */
+export function adapterFacts(
+  device: GPUDevice,
+  info: AdapterInfo,
+  language: Pick<WGSLLanguageFeatures, "has"> = new Set(),
+): AdapterFacts {
   const limits: Record<string, number> = {};
   for (const name of COMPUTE_LIMITS) {
     const value = device.limits[name];
@@ -108,6 +117,7 @@ export function adapterFacts(device: GPUDevice, info: AdapterInfo): AdapterFacts
     limits,
     ...subgroups,
     ...matricesOf(device, info),
+    texels: language.has(TEXELS_LANGUAGE),
     key: adapterKey([vendor, architecture, name, description]),
   };
 }

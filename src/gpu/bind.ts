@@ -9,6 +9,9 @@ export interface BufferRange {
   readonly size?: number;
 }
 
+/** What a variable of a kernel is bound to. */
+export type Bound = BufferRange | { readonly texture: GPUTexture };
+
 /**
  * A bind group for a compiled kernel, by variable name. Everything that WebGPU would refuse later, without saying whose
  * fault it was, is checked here: names, alignment, sizes, and whether one buffer is both read and written.
@@ -17,7 +20,7 @@ export function createBindGroup(
   state: DeviceState,
   compiled: CompiledKernel,
   label: string,
-  bindings: Readonly<Record<string, BufferRange>>,
+  bindings: Readonly<Record<string, Bound>>,
 ): GPUBindGroup {
   state.alive();
   const { limits } = state.device;
@@ -31,8 +34,13 @@ export function createBindGroup(
   const entries = wanted.map((name): GPUBindGroupEntry => {
     const range = Object.hasOwn(bindings, name) ? bindings[name] : undefined;
     if (range === undefined) throw bad(`nothing is bound to ${name}`);
-    const { buffer, offset = 0 } = range;
     const { binding, kind, access } = compiled.bindings[name]!;
+    if ("texture" in range || kind === "texels") {
+      if (!("texture" in range)) throw bad(`${name} takes a texture, but a buffer is bound to it`);
+      if (kind !== "texels") throw bad(`${name} takes a buffer, but a texture is bound to it`);
+      return { binding, resource: range.texture.createView() };
+    }
+    const { buffer, offset = 0 } = range;
     const size = range.size ?? Math.floor((buffer.size - offset) / 4) * 4;
     const [step, most] =
       kind === "uniform"

@@ -2,7 +2,7 @@ import { GpuError } from "../errors.ts";
 import { type ParamValues, packParams } from "../shader/params.ts";
 import type { KernelName } from "../shader/sources.gen.ts";
 import type { AdapterFacts } from "./adapter.ts";
-import { type BufferRange, createBindGroup } from "./bind.ts";
+import { type Bound, createBindGroup } from "./bind.ts";
 import { createMemory, type MemoryStats } from "./memory.ts";
 import {
   type CompiledKernel,
@@ -44,16 +44,14 @@ export interface Gpu {
    * Throws `E_MEMORY` above the adapter's limit or the memory budget.
    */
   createBuffer(label: string, bytes: number, usage: number): GPUBuffer;
-  /** Destroys buffers of this Gpu and resolves when their memory has really returned. */
-  destroyBuffers(buffers: Iterable<GPUBuffer>): Promise<void>;
+  /** A texture that kernels read vec4s from, at least so many; `recordPass` fills it. Throws `E_MEMORY` as `createBuffer` does. */
+  createTexels(label: string, texels: number): GPUTexture;
+  /** Destroys buffers and textures of this Gpu and resolves when their memory has really returned. */
+  destroyBuffers(buffers: Iterable<GPUBuffer | GPUTexture>): Promise<void>;
   /** Each distinct request is compiled once. Throws `E_SHADER`, with file:line:column where the text is at fault. */
   compile(kernel: KernelName | CustomKernel, options?: CompileOptions): Promise<CompiledKernel>;
   /** Checks names, alignment, limits and aliasing; throws `E_GPU` naming the label. */
-  bindGroup(
-    compiled: CompiledKernel,
-    label: string,
-    bindings: Readonly<Record<string, BufferRange>>,
-  ): GPUBindGroup;
+  bindGroup(compiled: CompiledKernel, label: string, bindings: Readonly<Record<string, Bound>>): GPUBindGroup;
   /** The bytes of the kernel's uniform struct; throws `E_GPU` for an unknown, missing or unfit field. */
   packParams(compiled: CompiledKernel, values: ParamValues): Uint8Array<ArrayBuffer>;
   /**
@@ -121,6 +119,7 @@ export function wrapDevice(device: GPUDevice, adapter: AdapterFacts, settings: G
     pool,
     check: state.check,
     createBuffer: memory.create,
+    createTexels: memory.createTexels,
     async destroyBuffers(buffers) {
       memory.destroy(buffers);
       await memoryReturned();

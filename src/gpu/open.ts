@@ -58,7 +58,9 @@ export async function openFrom(
   if (options.device !== undefined) {
     const info: AdapterInfo = options.device.adapterInfo ?? {};
     refuseNullBackend(info);
-    return wrapDevice(options.device, adapterFacts(options.device, info), {
+    // A device does not say which WGSL is compiled for it; the entry point that it most likely came from does.
+    const [entry] = instances === undefined ? [] : [instances].flat();
+    return wrapDevice(options.device, adapterFacts(options.device, info, entry?.wgslLanguageFeatures), {
       label,
       own: false,
       memoryBudget,
@@ -86,13 +88,14 @@ export async function openFrom(
     const message = `the adapter ${description} gives no device: ${(error as Error).message}`;
     throw new GpuError("E_NO_ADAPTER", message, {}, { cause: error });
   }
-  return wrapDevice(device, adapterFacts(device, adapter.info ?? {}), { label, own: true, memoryBudget });
+  const facts = adapterFacts(device, adapter.info ?? {}, found.instance.wgslLanguageFeatures);
+  return wrapDevice(device, facts, { label, own: true, memoryBudget });
 }
 
 async function chooseAdapter(
   instances: readonly GPU[],
   wanted: "hardware" | "software" | "any",
-): Promise<{ adapter: GPUAdapter } | { refused: string } | undefined> {
+): Promise<{ instance: GPU; adapter: GPUAdapter } | { refused: string } | undefined> {
   let refused: string | undefined;
   // An adapter serves one device only, so each call asks for a fresh one.
   const requests: GPURequestAdapterOptions[] =
@@ -103,7 +106,7 @@ async function chooseAdapter(
       if (adapter === null) continue;
       const info: AdapterInfo = adapter.info ?? {};
       refuseNullBackend(info);
-      if (wanted === "any" || isSoftware(info) === (wanted === "software")) return { adapter };
+      if (wanted === "any" || isSoftware(info) === (wanted === "software")) return { instance, adapter };
       refused = info.description || info.device || info.vendor || "an unnamed adapter of the other kind";
     }
   }

@@ -5,6 +5,7 @@ import { allowedValue, type SpecValues, specialise, workgroupSize } from "../sha
 import type { MappedText } from "../shader/unroll.ts";
 import { MATRIX_FEATURE } from "./adapter.ts";
 import type { DeviceState } from "./state.ts";
+import { TEXEL_LAYOUT } from "./texels.ts";
 import { COMPUTE_STAGE } from "./usage.ts";
 
 export interface CompileOptions {
@@ -32,7 +33,7 @@ export interface CompiledKernel {
   readonly pipeline: GPUComputePipeline;
   /** Explicit, and one object for all kernels with bindings of the same shape. */
   readonly layout: GPUBindGroupLayout;
-  /** The storage and uniform variables that the entry point uses, by WGSL name. */
+  /** The storage, texture and uniform variables that the entry point uses, by WGSL name. */
   readonly bindings: Readonly<Record<string, ShaderBinding>>;
   readonly params?: UniformLayout;
   /** With overrides and specialisation applied. */
@@ -64,6 +65,8 @@ export function createPipelineCache(state: DeviceState): PipelineCache {
 
   const layoutOf = (bindings: readonly ShaderBinding[], uniformSize: number) => {
     const entries = bindings.map((b): GPUBindGroupLayoutEntry => {
+      if (b.kind === "texels")
+        return { binding: b.binding, visibility: COMPUTE_STAGE, storageTexture: TEXEL_LAYOUT };
       const type = b.kind === "uniform" ? "uniform" : b.access === "read" ? "read-only-storage" : "storage";
       const minBindingSize = b.kind === "uniform" ? uniformSize : 0;
       return { binding: b.binding, visibility: COMPUTE_STAGE, buffer: { type, minBindingSize } };

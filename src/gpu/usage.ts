@@ -12,6 +12,9 @@ export const BufferUsage = {
   QUERY_RESOLVE: 0x200,
 } as const;
 
+/** And its texture usage bits. */
+export const TextureUsage = { COPY_SRC: 0x1, COPY_DST: 0x2, STORAGE_BINDING: 0x8 } as const;
+
 /** A storage buffer that can be written from and read back to the host. */
 export const STORAGE_USAGE = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
 /** A buffer of kernel parameters. */

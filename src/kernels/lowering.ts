@@ -51,6 +51,8 @@ export interface Dispatch {
   readonly bindings: Readonly<Record<string, Operand>>;
   /** Fields of the uniform struct `params`; arrays fill array or vector fields element by element. */
   readonly params?: Readonly<Record<string, number | readonly number[]>>;
+  /** vec4s that are copied from the start of what is bound into a texture first, by the WGSL variable that is the texture. */
+  readonly texels?: Readonly<Record<string, number>>;
   /**
    * Workgroups to launch: a count, folded by the runtime into x and y when it exceeds the limit per dimension (the
    * kernel then uses `workgroup_id.x + workgroup_id.y * num_workgroups.x` and guards its tail), or x, y, z as they are.

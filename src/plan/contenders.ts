@@ -54,9 +54,13 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
   };
 }
 
-/** In which the cost model errs most, so that both sides of each are tried: rounding of activations, and the order of workgroups. */
+/**
+ * In which the cost model errs most, so that both sides of each are tried: rounding of activations, textures, and the order of
+ * workgroups.
+ */
 const contrasts: readonly ((r: Ranked) => boolean)[] = [
   (r) => roundsX(r.variant),
+  (r) => r.variant.texels ?? false,
   (r) => r.variant.rowsFirst ?? false,
 ];
 
@@ -70,12 +74,12 @@ export function tried(list: readonly Ranked[], most: number): Ranked[] {
 
 /**
  * The cheapest of all, and the cheapest of each dense algorithm: direct, with K split, and Winograd by the side of its tiles; direct in
- * half precision counts as one too.
+ * half precision, and out of textures, count as ones too.
  */
 function likeliest(dense: readonly Ranked[]): Ranked[] {
   const before = new Map<string, number>();
   return dense.filter(({ variant }, i) => {
-    const algorithm = `${variant.winograd} ${variant.parts > 1} ${roundsX(variant)}`;
+    const algorithm = `${variant.winograd} ${variant.parts > 1} ${roundsX(variant)} ${variant.texels}`;
     const rank = before.get(algorithm) ?? 0;
     before.set(algorithm, rank + 1);
     return i < denseTries || rank < algorithmTries;

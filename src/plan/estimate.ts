@@ -8,6 +8,7 @@ import {
   type Load,
   quadsRead,
   stripsOf,
+  texelsRead,
 } from "../kernels/columns/problem.ts";
 import { cutFor, groupsOf } from "../kernels/columns/realise.ts";
 import { partsOf } from "../kernels/columns/split.ts";
@@ -21,6 +22,8 @@ export interface AdapterKind {
   readonly maxInvocations: number;
   /** Lanes that every subgroup has; 0 where there are no subgroups. */
   readonly subgroup: number;
+  /** Can kernels read textures of vec4s? Not unless this says so. */
+  readonly texels?: boolean;
   /** May kernels round activations to half precision? Not unless this says so. */
   readonly rounds?: boolean;
   /** Matrix units that every subgroup has, for kernels that round activations. */
@@ -66,11 +69,11 @@ export function estimate(
     entryCost(variant, rates) +
     (isNm(variant.format) ? placeCost(p, rates) : 0) +
     columns *
-      (loadCost(cut.load, rates) +
+      (loadCost(cut.load, rates, variant) +
         missCost(p, variant, cut, density, down, rates) +
         rows * floats * rates.fma);
   const finish = rows * columns * floats * rates.store;
-  const copy = copyCost(p, cut, rates);
+  const copy = copyCost(p, variant, cut, rates);
   // Registers: past these a GPU runs too few threads to hide latency, and a software adapter spills twice.
   const pressure = rows * columns * floats > (kind.software ? 256 : 128) ? 1.3 : 1;
   const narrow = kind.software ? 1 : Math.max(1, 64 / workgroup);
@@ -78,8 +81,8 @@ export function estimate(
   return steps * (start + finish + p.k * density * entry * pressure) * narrow + copy;
 }
 
-const loadCost = (load: Load, { word, quad, half }: Rates): number =>
-  ({ word, quad, halves: half, strips: quad })[load];
+const loadCost = (load: Load, { word, quad, half, texel }: Rates, { texels }: Variant): number =>
+  texels ? texel : { word, quad, halves: half, strips: quad }[load];
 
 /**
  * Of a load of an x that does not fit near a core: it comes from afar once per row of workgroups, or, where those that read the same columns
@@ -168,10 +171,11 @@ function estimateSlices(
   const { rows, columns } = variant;
   const slices = rows / 8;
   const floats = floatsOf(cut.load);
-  const chunk = columns * 3 * loadCost(cut.load, rates) + 3 * rates.word;
+  const chunk =
+    columns * (variant.texels ? rates.texel : 3 * loadCost(cut.load, rates, variant)) + 3 * rates.word;
   const step = rates.word + positionCost + floats * columns * (rates.shuffle + rates.fma);
   const finish = rows * columns * floats * (rates.store / 8);
-  const copy = copyCost(p, cut, rates);
+  const copy = copyCost(p, variant, cut, rates);
   const writtenOut = slices * columns * 8 * density;
   const pressure = kind.software && writtenOut > 64 ? 1.6 : 1;
   const narrow = kind.software ? 1 : rates.lanes / 8;
@@ -186,12 +190,15 @@ function estimateMatrix(p: ColumnsProblem, variant: Variant, cut: ColumnCut, rat
   const floats = floatsOf(cut.load);
   const { rows, columns } = variant;
   const outputs = rows * columns * floats;
-  const stage = columns * (loadCost(cut.load, rates) + rates.uniformWord + floats * rates.store);
+  const stage = columns * (loadCost(cut.load, rates, variant) + rates.uniformWord + floats * rates.store);
   return (workgroups / rates.lanes) * (p.k * (stage + outputs * rates.unit) + outputs * 2 * rates.store);
 }
 
 /** Of laying x as the load wants it. */
-function copyCost(p: ColumnsProblem, cut: ColumnCut, rates: Rates): number {
+const copyCost = (p: ColumnsProblem, { texels }: Variant, cut: ColumnCut, rates: Rates): number =>
+  layCost(p, cut, rates) + (texels ? texelsRead(p, cut) * rates.texelCopy : 0);
+
+function layCost(p: ColumnsProblem, cut: ColumnCut, rates: Rates): number {
   if (cut.load === "halves") return (quadsRead(p, cut) / rates.lanes) * (rates.quad + 2 * rates.store);
   if (cut.load !== "strips") return 0;
   const { channels, planes, words } = stripsOf(p);
@@ -244,6 +251,7 @@ export interface Ranked {
 export const runsOn = (variant: Variant, kind: AdapterKind): boolean =>
   variant.workgroup <= kind.maxInvocations &&
   subgroupOf(variant.loop) <= kind.subgroup &&
+  (!variant.texels || kind.texels === true) &&
   (!roundsX(variant) || kind.rounds === true) &&
   (variant.loop !== "matrix" || (kind.units ?? []).some((unit) => sameUnit(unit, unitOf(variant))));
 

@@ -1,12 +1,15 @@
 import { SecateurError } from "../errors.ts";
+import type { Bound } from "../gpu/bind.ts";
 import { workgroupCounts } from "../gpu/dispatch.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Recordable, recordPass } from "../gpu/passes.ts";
+import type { TexelCopy } from "../gpu/texels.ts";
 import { createTimer } from "../gpu/timer.ts";
 import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
 import { roundedToHalf } from "../kernels/columns/half.ts";
 import type { Realised } from "../kernels/columns/launch.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
+import { type ColumnsProblem, texelsRead } from "../kernels/columns/problem.ts";
 import { realise } from "../kernels/columns/realise.ts";
 import { seeded } from "../tensor/random.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
@@ -59,6 +62,13 @@ interface Runner extends Recordable {
   repeats: number;
 }
 
+/** vec4s of the one texture that all contenders share, each filling it before it runs. */
+const texelsOf = (problem: ColumnsProblem, contenders: readonly Contender[]): number =>
+  Math.max(
+    0,
+    ...contenders.map(({ ranked: { variant, cut } }) => (variant.texels ? texelsRead(problem, cut) : 0)),
+  );
+
 /** Contenders prepared together where time is short: the next ones may not be wanted any more. */
 const fewAtOnce = 4;
 
@@ -81,6 +91,7 @@ export async function race(
   const bias = fill(problem.groups * problem.rowsPerGroup);
   const residual = problem.residual ? fill(words.residual) : undefined;
   const owned: GPUBuffer[] = [];
+  let texture: GPUTexture | undefined;
   const acquire = (label: string, bytes: number, usage = STORAGE_USAGE): GPUBuffer => {
     const made = gpu.pool.acquire(`measure ${label}`, bytes, usage);
     owned.push(made);
@@ -106,6 +117,8 @@ export async function race(
     for (const { weight } of contenders) {
       if (!expected.has(weight)) expected.set(weight, expectedOutputs(problem, weight, x, bias, residual));
     }
+    const texels = texelsOf(problem, contenders);
+    if (texels > 0) texture = gpu.createTexels("measure texels", texels);
     const runners: Runner[] = [];
     await check();
     const right = runners.filter((runner) => runner.right);
@@ -154,9 +167,14 @@ export async function race(
             constants: launch.constants,
             unroll: true,
           });
-          const bindings: Record<string, { buffer: GPUBuffer }> = {};
+          const bindings: Record<string, Bound> = {};
+          let copy: TexelCopy | undefined;
           for (const [variable, name] of Object.entries(launch.bindings)) {
-            if (Object.hasOwn(compiled.bindings, variable)) bindings[variable] = { buffer: buffers[name]! };
+            if (!Object.hasOwn(compiled.bindings, variable)) continue;
+            const buffer = buffers[name]!;
+            const count = launch.texels?.[variable];
+            if (count !== undefined) copy = { buffer, texture: texture!, texels: count };
+            bindings[variable] = count === undefined ? { buffer } : { texture: texture! };
           }
           const params = gpu.packParams(compiled, launch.params);
           bindings["params"] = { buffer: upload("params", params, UNIFORM_USAGE) };
@@ -165,6 +183,7 @@ export async function race(
             pipeline: compiled.pipeline,
             group: gpu.bindGroup(compiled, `measure ${place.step.name}`, bindings),
             groups: workgroupCounts(launch.groups, limit, launch.kernel),
+            ...(copy && { copy }),
           };
         }),
       );
@@ -173,6 +192,7 @@ export async function race(
   } finally {
     timer?.dispose();
     for (const b of owned) gpu.pool.release(b);
+    if (texture) void gpu.destroyBuffers([texture]);
   }
 
   /** Times the runners in turn, unless the deadline comes within the first round. */

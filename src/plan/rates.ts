@@ -11,6 +11,9 @@ export interface Rates {
   readonly quad: number;
   /** Of a vec4 in half precision, and its unpacking. */
   readonly half: number;
+  /** Of a vec4 from a texture, and of copying one there, which all threads together wait for. */
+  readonly texel: number;
+  readonly texelCopy: number;
   readonly word: number;
   readonly uniformQuad: number;
   readonly uniformWord: number;
@@ -38,6 +41,8 @@ const software: Rates = {
   threads: 8,
   quad: 36,
   half: 26,
+  texel: 16,
+  texelCopy: 4,
   word: 15,
   uniformQuad: 36,
   uniformWord: 15,
@@ -59,6 +64,8 @@ const hardware: Rates = {
   threads: 16384,
   quad: 4,
   half: 2.5,
+  texel: 4,
+  texelCopy: 0.2,
   word: 1,
   uniformQuad: 1,
   uniformWord: 1,

@@ -60,13 +60,14 @@ const telling = ["timestamp-query", "subgroups", "shader-f16", "chromium-experim
 
 /** Of kernels, adapter, driver and, where the adapter computes on the CPU, the machine: measurements hold for one such set. */
 export function fingerprint(adapter: AdapterFacts, host = ""): string {
-  const { vendor, architecture, device, description, features, subgroups, software } = adapter;
+  const { vendor, architecture, device, description, features, subgroups, texels, software } = adapter;
   return textHash(
     JSON.stringify([
       kernelsHash(),
       [vendor, architecture, device, description],
       telling.filter((name) => features.includes(name)),
       subgroups ?? null,
+      texels,
       software ? host : "",
     ]),
   );

@@ -10,6 +10,7 @@ export function adapterKind({ adapter, device }: Gpu, precision?: Precision): Ad
     software: adapter.software,
     maxInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
     subgroup: min,
+    texels: adapter.texels,
     rounds: precision === "f16",
     units: matrices.map((unit) => ({ ...unit, subgroup: min })),
   };

@@ -1,7 +1,10 @@
 import { internal } from "../errors.ts";
+import type { Bound } from "../gpu/bind.ts";
 import { workgroupCounts } from "../gpu/dispatch.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { RecordableDispatch } from "../gpu/passes.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
+import { type TexelCopy, texelBytes } from "../gpu/texels.ts";
 import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
 import type { Operand } from "../kernels/lowering.ts";
 import { toWords } from "../kernels/words.ts";
@@ -9,12 +12,9 @@ import type { Lowered } from "../plan/lower.ts";
 import { operandKey, planMemory } from "../plan/memory.ts";
 
 /** One dispatch, ready to be recorded. */
-export interface ReadyDispatch {
+export interface ReadyDispatch extends RecordableDispatch {
   readonly label: string;
   readonly step: number;
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  readonly groups: readonly [number, number, number];
 }
 
 /** A lowered program with its buffers placed and pipelines built. */
@@ -41,6 +41,8 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
     ),
   );
   const owned: GPUBuffer[] = [];
+  const texels = texelsNeeded(live);
+  let texture: GPUTexture | undefined;
   const acquire = (name: string, bytes: number, usage: number): GPUBuffer => {
     const buffer = gpu.pool.acquire(`${label} ${name}`, bytes, usage);
     owned.push(buffer);
@@ -65,13 +67,23 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
         ? constants[operand.id]!
         : slots[plan.slotOf.get(operandKey(operand)) ?? internal(`${operandKey(operand)} has no slot`)]!;
     const uniforms = packUniforms(gpu, live, compiled, acquire);
+    if (texels > 0) texture = gpu.createTexels(`${label} texels`, texels);
+    const held = new HeldTexels(texture);
     const dispatches = live.map(({ dispatch, label: name, step }, i): ReadyDispatch => {
       const kernel = compiled[i]!;
-      const bindings: Record<string, { buffer: GPUBuffer; offset?: number; size?: number }> = {};
+      const bindings: Record<string, Bound> = {};
       const used = new Set(Object.keys(kernel.bindings));
+      const written: GPUBuffer[] = [];
+      let copy: TexelCopy | undefined;
       for (const [variable, operand] of Object.entries(dispatch.bindings)) {
-        if (used.has(variable)) bindings[variable] = { buffer: bufferOf(operand) };
+        if (!used.has(variable)) continue;
+        const buffer = bufferOf(operand);
+        const count = dispatch.texels?.[variable];
+        if (kernel.bindings[variable]!.access === "read_write") written.push(buffer);
+        bindings[variable] = count === undefined ? { buffer } : { texture: texture! };
+        if (count !== undefined) copy = held.take(buffer, count);
       }
+      held.forget(written);
       const uniform = uniforms.at(i);
       if (uniform && used.has("params")) bindings["params"] = uniform;
       return {
@@ -80,6 +92,7 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
         pipeline: kernel.pipeline,
         group: gpu.bindGroup(kernel, `${dispatch.kernel} ${name}`, bindings),
         groups: workgroupCounts(dispatch.groups, gpu.device.limits.maxComputeWorkgroupsPerDimension, name),
+        ...(copy && { copy }),
       };
     });
     const named = (keys: ReadonlyMap<string, string>): Map<string, GPUBuffer> =>
@@ -89,17 +102,50 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
       inputs: named(lowered.inputs),
       outputs: named(lowered.outputs),
       memory: {
-        activations: plan.slots.reduce((sum, s) => sum + s.words * 4, 0),
+        activations:
+          plan.slots.reduce((sum, s) => sum + s.words * 4, 0) + (texels > 0 ? texelBytes(texels) : 0),
         constants: constantBytes,
         uniforms: uniforms.bytes,
       },
       dispose() {
-        for (const buffer of owned.splice(0)) gpu.pool.release(buffer);
+        giveBack();
       },
     };
   } catch (error) {
-    for (const buffer of owned) gpu.pool.release(buffer);
+    giveBack();
     throw error;
+  }
+
+  function giveBack(): void {
+    for (const buffer of owned.splice(0)) gpu.pool.release(buffer);
+    if (texture) void gpu.destroyBuffers([texture]);
+    texture = undefined;
+  }
+}
+
+/** vec4s of the one texture that all dispatches share, each filling it before it runs. */
+const texelsNeeded = (live: Lowered["dispatches"]): number =>
+  Math.max(0, ...live.flatMap(({ dispatch }) => Object.values(dispatch.texels ?? {})));
+
+/** What the shared texture holds as dispatches go by, so that what two of them read is copied once. */
+class HeldTexels {
+  readonly #texture: GPUTexture | undefined;
+  #copy: TexelCopy | undefined;
+
+  constructor(texture: GPUTexture | undefined) {
+    this.#texture = texture;
+  }
+
+  /** The copy that has to be made, if any, for so many vec4s of a buffer to be there. */
+  take(buffer: GPUBuffer, texels: number): TexelCopy | undefined {
+    if (this.#copy?.buffer === buffer && this.#copy.texels >= texels) return undefined;
+    this.#copy = { buffer, texture: this.#texture!, texels };
+    return this.#copy;
+  }
+
+  /** Buffers that have been written since. */
+  forget(written: readonly GPUBuffer[]): void {
+    if (this.#copy && written.includes(this.#copy.buffer)) this.#copy = undefined;
   }
 }
 

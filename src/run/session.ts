@@ -1,6 +1,6 @@
 import { GpuError, InputError, printable, SecateurError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { recordPass, timePass } from "../gpu/passes.ts";
+import { recordDispatches, recordPass, timePass } from "../gpu/passes.ts";
 import { createTimer } from "../gpu/timer.ts";
 import { opOf } from "../graph/evaluate.ts";
 import { type Graph, type GraphValue, withWeights } from "../graph/graph.ts";
@@ -277,11 +277,7 @@ export function makeSession(
     try {
       const encoder = gpu.device.createCommandEncoder({ label: `${graph.name} profile` });
       for (const [i, d] of s.device.dispatches.entries()) {
-        const pass = encoder.beginComputePass({ label: d.label, timestampWrites: timer.writes(i) });
-        pass.setPipeline(d.pipeline);
-        pass.setBindGroup(0, d.group);
-        pass.dispatchWorkgroups(...d.groups);
-        pass.end();
+        recordDispatches(encoder, [d], d.label, 1, timer.writes(i));
       }
       gpu.submit([encoder.finish()]);
       const spans = await timer.resolve();

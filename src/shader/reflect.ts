@@ -37,19 +37,21 @@ export function reflect(composed: Composed): ShaderSource {
     const line = lineOf(tokens, variable.name);
     if (variable.group !== 0)
       throw at(line, `${variable.name} is in @group(${variable.group}); all bindings belong in @group(0)`);
-    const kind = variable.resourceType === ResourceType.Uniform ? "uniform" : "storage";
+    const kind = kinds.get(variable.resourceType) ?? "storage";
+    if (kind === "texels" && !isTexels(variable.type))
+      throw at(line, `the texture ${variable.name} must be a texture_storage_2d<rgba32float, read>`);
     if (Object.values(bindings).some((b) => b.binding === variable.binding)) {
       throw at(line, `@binding(${variable.binding}) of ${variable.name} is taken already`);
     }
     const access = variable.access === "read_write" ? "read_write" : "read";
     bindings[variable.name] = { binding: variable.binding, kind, access };
-    if (kind === "storage") continue;
+    if (kind !== "uniform") continue;
     if (variable.name !== "params") throw at(line, `the uniform ${variable.name} must be named params`);
     if (!variable.type.isStruct) throw at(line, "params must be a struct");
     uniform = uniformLayout(variable.type as StructInfo, (why) => at(line, why));
   }
   if (parsed.textures.length + parsed.samplers.length > 0)
-    throw at(1, "textures and samplers are not supported");
+    throw at(1, "of textures only those of texels are supported, and no samplers");
 
   const sizes = workgroupSizes(tokens);
   const entries: Record<string, ShaderEntry> = {};
@@ -63,6 +65,16 @@ export function reflect(composed: Composed): ShaderSource {
   }
   if (Object.keys(entries).length === 0) throw at(1, "there is no @compute entry point");
   return { ...composed, entries, bindings, ...(uniform && { uniform }), ...constantsOf(tokens, at) };
+}
+
+const kinds: ReadonlyMap<ResourceType, ShaderBinding["kind"]> = new Map([
+  [ResourceType.Uniform, "uniform"],
+  [ResourceType.StorageTexture, "texels"],
+]);
+
+function isTexels(type: TypeInfo): boolean {
+  const { name, format, access } = type as TemplateInfo;
+  return name === "texture_storage_2d" && format?.name === "rgba32float" && access === "read";
 }
 
 function constantsOf(

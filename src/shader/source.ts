@@ -4,7 +4,8 @@ export type ScalarType = "f32" | "i32" | "u32";
 /** One variable in `@group(0)`. */
 export interface ShaderBinding {
   readonly binding: number;
-  readonly kind: "storage" | "uniform";
+  /** "texels": a texture of vec4s that is read only. */
+  readonly kind: "storage" | "texels" | "uniform";
   readonly access: "read" | "read_write";
 }
 

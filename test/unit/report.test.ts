@@ -88,6 +88,7 @@ const facts = (software: boolean): AdapterFacts => ({
   software,
   features: [],
   limits: {},
+  texels: false,
   key: "some-adapter-0",
 });
 

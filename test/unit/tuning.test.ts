@@ -27,6 +27,7 @@ const adapter: AdapterFacts = {
   software: false,
   features: ["timestamp-query"],
   limits: {},
+  texels: false,
   key: "a-1-00000001",
 };
 

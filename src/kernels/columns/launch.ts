@@ -8,6 +8,8 @@ export interface Launch {
   /** By WGSL variable: "x", "y", "bias", "residual" or "weight" of the layer, or an array or scratch memory of `Realised`. */
   readonly bindings: Readonly<Record<string, string>>;
   readonly params: Readonly<Record<string, number>>;
+  /** vec4s that are copied from the start of what is bound into a texture first, by the WGSL variable that is the texture. */
+  readonly texels?: Readonly<Record<string, number>>;
   readonly groups: readonly [number, number, number] | number;
 }
 

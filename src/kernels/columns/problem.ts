@@ -115,6 +115,13 @@ export function quadsRead(p: ColumnsProblem, cut: ColumnCut): number {
   return ((p.groups - 1) * p.xGroup + last + pixels) / 4 + cut.inner;
 }
 
+/** vec4s from where x begins, or its strips, to the last that is read. */
+export function texelsRead(p: ColumnsProblem, cut: ColumnCut): number {
+  if (cut.load !== "strips") return p.xBase / 4 + quadsRead(p, cut);
+  const { channels, planes, words } = stripsOf(p);
+  return channels * planes * words;
+}
+
 /** Do all taps of an output lie in one plane of height and width? Of those of depth, as of planar images, each is then by itself. */
 const hasPlanes = (p: ColumnsProblem): boolean =>
   p.out[0] === 1 || (p.xChannel > 0 && p.taps.every((tap) => planeReach(p, tap) <= p.xSteps[0]));

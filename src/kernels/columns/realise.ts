@@ -1,3 +1,4 @@
+import { mostTexels } from "../../shader/texels.ts";
 import { rowClusters } from "./cluster.ts";
 import { ellDensity, interleaves, packEll } from "./ell.ts";
 import { blockRowsOf, type Format, isClustered, isCsr, isDense, isHalf, isNm } from "./formats.ts";
@@ -19,7 +20,14 @@ import {
   packTransposed,
   type WeightMatrix,
 } from "./pack.ts";
-import { type ColumnCut, type ColumnsProblem, columnsParams, cutColumns, offsetsOf } from "./problem.ts";
+import {
+  type ColumnCut,
+  type ColumnsProblem,
+  columnsParams,
+  cutColumns,
+  offsetsOf,
+  texelsRead,
+} from "./problem.ts";
 import { partsOf, splitWeight, sumParts } from "./split.ts";
 import type { Variant } from "./variants.ts";
 import { productsOf, tilingOf, transformWeight } from "./winograd.ts";
@@ -55,7 +63,8 @@ export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefin
     const tiling = tilingOf(p, variant.winograd);
     return tiling && cutColumns(productsOf(p, tiling)).find((cut) => cut.load === variant.load);
   }
-  return cutColumns(p).find((cut) => cut.load === variant.load);
+  const cut = cutColumns(p).find(({ load }) => load === variant.load);
+  return cut && variant.texels && texelsRead(p, cut) > mostTexels ? undefined : cut;
 }
 
 /** Workgroups of a variant's main loop on a problem. */
@@ -157,6 +166,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
   const laid = layFor(p, variant, cut);
   const { launch } = weights;
+  const texels = variant.texels && { texels: { x: texelsRead(p, cut) } };
   const [across, down, deep] = groupsOf(p, variant, cut);
   const main: Launch = {
     kernel: variant.kernel,
@@ -183,6 +193,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
       ...(variant.loop === "ell" && interleavedParams(p, cut)),
       ...launch?.params,
     },
+    ...texels,
     groups: variant.rowsFirst ? [down, across, deep] : [across, down, deep],
   };
   return {

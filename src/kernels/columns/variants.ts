@@ -26,6 +26,8 @@ export interface Variant {
   readonly winograd: 0 | TileSide;
   /** Do workgroups that read the same columns of x follow each other, not those of the same rows of W? */
   readonly rowsFirst?: true;
+  /** Is x, or what was made of it, copied into a texture first? */
+  readonly texels?: true;
   /** Parts into which K is divided, each with workgroups of its own, summed by a second kernel; 1 where it is not. */
   readonly parts: number;
 }
@@ -182,6 +184,14 @@ const split =
   (parts: number) =>
   (inner: Variant): Variant => ({ ...inner, name: `split${parts}-${inner.name}`, parts });
 
+/** "…-texels/…": x in a texture. */
+const inTexels = (inner: Variant): Variant => ({
+  ...inner,
+  name: inner.name.replace("/", "-texels/"),
+  kernel: `${inner.kernel}-texels` as KernelName,
+  texels: true,
+});
+
 /** "…-rows": workgroups in the other order. */
 const rowsFirst = (inner: Variant): Variant => ({
   ...inner,
@@ -308,8 +318,23 @@ const ordered = ({ format, loop, load }: Variant): boolean =>
   (loop === "csr" || loop === "pair" || loop === "uniform" || loop === "shuffle") &&
   (load === "quad" || load === "halves");
 
+/** Kernels that load vec4s of x itself, or of its strips, one after the other. */
+const takesTexels = ({ loop, load, winograd, parts }: Variant): boolean =>
+  (loop === "csr" || loop === "pair" || loop === "uniform" || loop === "shuffle" || loop === "slices") &&
+  (load === "quad" || load === "strips") &&
+  winograd === 0 &&
+  parts === 1;
+
+const inEitherMemory: readonly Variant[] = [
+  ...inUsualOrder,
+  ...inUsualOrder.filter(takesTexels).map(inTexels),
+];
+
 /** Every variant. */
-export const variants: readonly Variant[] = [...inUsualOrder, ...inUsualOrder.filter(ordered).map(rowsFirst)];
+export const variants: readonly Variant[] = [
+  ...inEitherMemory,
+  ...inEitherMemory.filter(ordered).map(rowsFirst),
+];
 
 const byName = new Map(variants.map((v) => [`${v.format} ${v.name}`, v]));
 

@@ -1,0 +1,18 @@
+// conv/gather-block-texels: R x 1 blocks or dense, vec4 columns of x in a texture, weights read alike by all threads. See lib/block.
+// Reads per entry: 4 B offset + 4R B weights (uniform) + 16V B of x. No barrier.
+// @include "lib/activation.wgsl"
+// @include "lib/columns.wgsl"
+// @include "lib/quad.wgsl"
+// @include "lib/x-texels.wgsl"
+// @include "lib/finish.wgsl"
+// @include "lib/uniform-weights.wgsl"
+// @include "lib/block-entries.wgsl"
+// @include "lib/block.wgsl"
+
+@compute @workgroup_size(WG_SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_id) thread: vec3<u32>,
+) {
+  block_row(group, thread.x, 0u);
+}

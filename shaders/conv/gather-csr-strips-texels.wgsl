@@ -1,0 +1,14 @@
+// conv/gather-csr-strips-texels: CSR for planes whose rows were put into strips by conv/strips, and these into a texture. See lib/csr.
+// Reads per non-zero: 8 B (uniform) + 16V B of x. No barrier.
+// @include "lib/activation.wgsl"
+// @include "lib/columns.wgsl"
+// @include "lib/quad.wgsl"
+// @include "lib/x-texels.wgsl"
+// @include "lib/finish-strips.wgsl"
+// @include "lib/csr-pairs.wgsl"
+// @include "lib/csr.wgsl"
+
+@compute @workgroup_size(WG_SIZE)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) thread: vec3<u32>) {
+  csr_row(group, thread.x);
+}
