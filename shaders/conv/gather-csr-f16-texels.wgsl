@@ -1,11 +1,11 @@
-// conv/gather-csr-f16-texels: CSR in one word per non-zero, vec4 columns of x in a texture. See lib/csr and lib/csr-f16.
-// Reads per non-zero: 4 B (uniform) + 16V B of x. No barrier.
+// conv/gather-csr-f16-texels: CSR in one word per non-zero, vec4 columns of x in a texture. See lib/csr and lib/csr-f16-texels.
+// Reads per non-zero: 4 B (uniform, four at a time) + 16V B of x. No barrier.
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"
 // @include "lib/quad.wgsl"
 // @include "lib/x-texels.wgsl"
 // @include "lib/finish.wgsl"
-// @include "lib/csr-f16.wgsl"
+// @include "lib/csr-f16-texels.wgsl"
 // @include "lib/csr.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

@@ -1,11 +1,11 @@
 // conv/gather-csr-strips-texels: CSR for planes whose rows were put into strips by conv/strips, and these into a texture. See lib/csr.
-// Reads per non-zero: 8 B (uniform) + 16V B of x. No barrier.
+// Reads per non-zero: 8 B (uniform, two at a time) + 16V B of x. No barrier.
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"
 // @include "lib/quad.wgsl"
 // @include "lib/x-texels.wgsl"
 // @include "lib/finish-strips.wgsl"
-// @include "lib/csr-pairs.wgsl"
+// @include "lib/csr-texels.wgsl"
 // @include "lib/csr.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

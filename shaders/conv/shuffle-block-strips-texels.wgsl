@@ -1,13 +1,12 @@
 // conv/shuffle-block-strips-texels: conv/shuffle-block for planes whose rows were put into strips by conv/strips, and these into a texture.
-// See lib/block. Reads per entry: 4 B offset (uniform) + 4R/8 B weights + 16V B of x. No barrier.
+// See lib/block and lib/panels. Reads per entry: 4(R + 1)/8 B of offset and weights + 16V B of x. No barrier.
 enable subgroups;
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"
 // @include "lib/quad.wgsl"
 // @include "lib/x-texels.wgsl"
 // @include "lib/finish-strips.wgsl"
-// @include "lib/shuffled-weights.wgsl"
-// @include "lib/block-entries.wgsl"
+// @include "lib/panels.wgsl"
 // @include "lib/block.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

@@ -4,7 +4,9 @@
 // not consecutive ones.
 // x and y are in columns layout (batch innermost, channel outermost, zero halo stored), so padding needs no bounds test.
 // One thread: R rows x V columns. The including file says which entries a block row has (lib/block-entries: those between two
-// pointers; lib/nm-entries: N in every M columns), what R is, and how the weights of an entry are fetched.
+// pointers; lib/nm-entries: N in every M columns; lib/panels: U of them to a fetch), what R is, and how the weights of an entry are
+// fetched. Sums are carried from turn to turn under a mask on lavapipe, which several entries to a turn share if each
+// sum takes them one after the other.
 override WG_SIZE: u32 = 32;
 override PERMUTED: bool = false;
 const V: u32 = 2u; // @spec 1 2 3 4 8 16
@@ -38,16 +40,23 @@ fn block_row(id: vec3<u32>, thread: u32, lane: u32) {
   let start = first_entry(block);
   let end = first_entry(block + 1u);
   for (var e = start; e < end; e++) {
-    let o = entry_offset(block, e, start);
     var w = fetch(e, lane);
-    var xv: array<X, V>;
-    for (var v: u32 = 0u; v < V; v++) { // @unroll
-      xv[v] = x_at(base[v] + o);
+    var xv: array<X, U * V>;
+    for (var u: u32 = 0u; u < U; u++) { // @unroll
+      let o = entry_offset(block, e, start, &w, u);
+      for (var v: u32 = 0u; v < V; v++) { // @unroll
+        xv[u * V + v] = x_at(base[v] + o);
+      }
     }
     for (var r: u32 = 0u; r < R; r++) { // @unroll
-      let wr = weight(&w, r);
+      var wr: array<f32, U>;
+      for (var u: u32 = 0u; u < U; u++) { // @unroll
+        wr[u] = weight(&w, u * R + r);
+      }
       for (var v: u32 = 0u; v < V; v++) { // @unroll
-        acc[r * V + v] += wr * xv[v];
+        for (var u: u32 = 0u; u < U; u++) { // @unroll
+          acc[r * V + v] += wr[u] * xv[u * V + v];
+        }
       }
     }
   }

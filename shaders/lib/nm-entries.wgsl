@@ -6,6 +6,7 @@ const M: u32 = 4u; // @spec 4 8 16
 const BITS: u32 = 2u; // @spec 2 4
 const TO_A_WORD: u32 = 32u / (N * BITS); // groups
 override EVEN: bool = false;
+const U: u32 = 1u; // entries to a fetch
 
 @group(0) @binding(1) var<storage, read> positions: array<u32>; // block rows x words of a row
 @group(0) @binding(2) var<storage, read> offsets: array<u32>; // K, in X; any other buffer when EVEN
@@ -19,7 +20,7 @@ fn first_entry(block: u32) -> u32 {
   return block * entries();
 }
 
-fn entry_offset(block: u32, e: u32, start: u32) -> u32 {
+fn entry_offset(block: u32, e: u32, start: u32, w: ptr<function, Weights>, u: u32) -> u32 {
   let i = e - start;
   let words = (entries() + TO_A_WORD * N - 1u) / (TO_A_WORD * N);
   let word = positions[block * words + i / (TO_A_WORD * N)];

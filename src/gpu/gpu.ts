@@ -1,5 +1,6 @@
 import { GpuError } from "../errors.ts";
 import { type ParamValues, packParams } from "../shader/params.ts";
+import type { TexelFormat } from "../shader/source.ts";
 import type { KernelName } from "../shader/sources.gen.ts";
 import type { AdapterFacts } from "./adapter.ts";
 import { type Bound, createBindGroup } from "./bind.ts";
@@ -13,6 +14,7 @@ import {
 import { type BufferPool, createPool } from "./pool.ts";
 import { createTransfers } from "./staging.ts";
 import { type DeviceLoss, trackDevice } from "./state.ts";
+import { writeTexels } from "./texels.ts";
 
 export interface GpuStats extends MemoryStats {
   readonly pipelines: number;
@@ -46,6 +48,8 @@ export interface Gpu {
   createBuffer(label: string, bytes: number, usage: number): GPUBuffer;
   /** A texture that kernels read vec4s from, at least so many; `recordPass` fills it. Throws `E_MEMORY` as `createBuffer` does. */
   createTexels(label: string, texels: number): GPUTexture;
+  /** A texture of the host's vec4s. */
+  uploadTexels(label: string, words: Float32Array | Uint32Array, format?: TexelFormat): GPUTexture;
   /** Destroys buffers and textures of this Gpu and resolves when their memory has really returned. */
   destroyBuffers(buffers: Iterable<GPUBuffer | GPUTexture>): Promise<void>;
   /** Each distinct request is compiled once. Throws `E_SHADER`, with file:line:column where the text is at fault. */
@@ -120,6 +124,11 @@ export function wrapDevice(device: GPUDevice, adapter: AdapterFacts, settings: G
     check: state.check,
     createBuffer: memory.create,
     createTexels: memory.createTexels,
+    uploadTexels(name, words, format) {
+      const texture = memory.createTexels(name, words.length / 4, format);
+      writeTexels(device, texture, words);
+      return texture;
+    },
     async destroyBuffers(buffers) {
       memory.destroy(buffers);
       await memoryReturned();

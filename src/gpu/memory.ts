@@ -1,4 +1,5 @@
 import { GpuError } from "../errors.ts";
+import type { TexelFormat } from "../shader/source.ts";
 import type { DeviceState } from "./state.ts";
 import { texelBytes, texelTexture } from "./texels.ts";
 import { allocationSize } from "./usage.ts";
@@ -19,7 +20,7 @@ type Resource = GPUBuffer | GPUTexture;
 export interface DeviceMemory {
   create(label: string, bytes: number, usage: number): GPUBuffer;
   /** A texture that kernels read vec4s from, at least so many. */
-  createTexels(label: string, texels: number): GPUTexture;
+  createTexels(label: string, texels: number, format?: TexelFormat): GPUTexture;
   /** Destroys without waiting; the memory comes back when a later submit has completed. Strangers and repeats are ignored. */
   destroy(resources: Iterable<Resource>): void;
   destroyAll(): void;
@@ -94,10 +95,10 @@ export function createMemory(state: DeviceState, label: string, budget: number):
       }
       return make(`the buffer ${name}`, size, () => device.createBuffer({ label: name, size, usage }));
     },
-    createTexels(name, texels) {
+    createTexels(name, texels, format) {
       state.alive();
       return make(`the texture ${name}`, texelBytes(texels), () =>
-        device.createTexture(texelTexture(name, texels)),
+        device.createTexture(texelTexture(name, texels, format)),
       );
     },
     destroy(resources) {

@@ -5,7 +5,7 @@ import { allowedValue, type SpecValues, specialise, workgroupSize } from "../sha
 import type { MappedText } from "../shader/unroll.ts";
 import { MATRIX_FEATURE } from "./adapter.ts";
 import type { DeviceState } from "./state.ts";
-import { TEXEL_LAYOUT } from "./texels.ts";
+import { texelLayout } from "./texels.ts";
 import { COMPUTE_STAGE } from "./usage.ts";
 
 export interface CompileOptions {
@@ -66,7 +66,7 @@ export function createPipelineCache(state: DeviceState): PipelineCache {
   const layoutOf = (bindings: readonly ShaderBinding[], uniformSize: number) => {
     const entries = bindings.map((b): GPUBindGroupLayoutEntry => {
       if (b.kind === "texels")
-        return { binding: b.binding, visibility: COMPUTE_STAGE, storageTexture: TEXEL_LAYOUT };
+        return { binding: b.binding, visibility: COMPUTE_STAGE, storageTexture: texelLayout(b.format) };
       const type = b.kind === "uniform" ? "uniform" : b.access === "read" ? "read-only-storage" : "storage";
       const minBindingSize = b.kind === "uniform" ? uniformSize : 0;
       return { binding: b.binding, visibility: COMPUTE_STAGE, buffer: { type, minBindingSize } };

@@ -1,25 +1,35 @@
+import type { TexelFormat } from "../shader/source.ts";
 import { TEXELS_PER_ROW } from "../shader/texels.ts";
 import { TextureUsage } from "./usage.ts";
-
-/** Format and kind of the textures that kernels read vec4s from. */
-export const TEXEL_LAYOUT: GPUStorageTextureBindingLayout = {
-  access: "read-only",
-  format: "rgba32float",
-  viewDimension: "2d",
-};
 
 const bytesPerTexel = 16;
 const bytesPerRow = TEXELS_PER_ROW * bytesPerTexel;
 
-const rowsOf = (texels: number): number => Math.max(1, Math.ceil(texels / TEXELS_PER_ROW));
+/** Of a texture that kernels read vec4s from. */
+export const texelLayout = (format: TexelFormat = "rgba32float"): GPUStorageTextureBindingLayout => ({
+  access: "read-only",
+  format,
+  viewDimension: "2d",
+});
 
-/** Of a texture that holds so many vec4s, in whole rows. */
-export const texelBytes = (texels: number): number => rowsOf(texels) * bytesPerRow;
+/** Width and height that hold so many vec4s: whole rows, or a part of one. */
+const sizeOf = (texels: number): [number, number] =>
+  texels <= TEXELS_PER_ROW ? [Math.max(1, texels), 1] : [TEXELS_PER_ROW, Math.ceil(texels / TEXELS_PER_ROW)];
 
-export const texelTexture = (label: string, texels: number): GPUTextureDescriptor => ({
+/** Of a texture that holds so many vec4s. */
+export function texelBytes(texels: number): number {
+  const [width, height] = sizeOf(texels);
+  return width * height * bytesPerTexel;
+}
+
+export const texelTexture = (
+  label: string,
+  texels: number,
+  format: TexelFormat = "rgba32float",
+): GPUTextureDescriptor => ({
   label,
-  size: [TEXELS_PER_ROW, rowsOf(texels)],
-  format: TEXEL_LAYOUT.format,
+  size: sizeOf(texels),
+  format,
   usage: TextureUsage.STORAGE_BINDING | TextureUsage.COPY_DST,
 });
 
@@ -30,12 +40,32 @@ export interface TexelCopy {
   readonly texels: number;
 }
 
-/** Outside of a pass: whole rows, and what is left of the last. */
+/** One after the other; to be recorded outside of a pass. */
 export function recordTexelCopy(encoder: GPUCommandEncoder, { buffer, texture, texels }: TexelCopy): void {
+  for (const { row, width, height } of blocksOf(texels)) {
+    const source = { buffer, offset: row * bytesPerRow, bytesPerRow };
+    encoder.copyBufferToTexture(source, { texture, origin: [0, row] }, [width, height]);
+  }
+}
+
+/** Whole vec4s of the host's into a texture. */
+export function writeTexels(
+  { queue }: GPUDevice,
+  texture: GPUTexture,
+  words: Float32Array | Uint32Array,
+): void {
+  for (const { row, width, height } of blocksOf(words.length / 4)) {
+    const layout = { offset: words.byteOffset + row * bytesPerRow, bytesPerRow };
+    queue.writeTexture({ texture, origin: [0, row] }, words.buffer, layout, [width, height]);
+  }
+}
+
+/** So many vec4s as at most two rectangles: whole rows, and what is left of the last. */
+function blocksOf(texels: number): { row: number; width: number; height: number }[] {
   const rows = Math.floor(texels / TEXELS_PER_ROW);
   const rest = texels - rows * TEXELS_PER_ROW;
-  if (rows > 0) encoder.copyBufferToTexture({ buffer, bytesPerRow }, { texture }, [TEXELS_PER_ROW, rows]);
-  if (rest === 0) return;
-  const source = { buffer, offset: rows * bytesPerRow, bytesPerRow };
-  encoder.copyBufferToTexture(source, { texture, origin: [0, rows] }, [rest, 1]);
+  return [
+    ...(rows > 0 ? [{ row: 0, width: TEXELS_PER_ROW, height: rows }] : []),
+    ...(rest > 0 ? [{ row: rows, width: rest, height: 1 }] : []),
+  ];
 }

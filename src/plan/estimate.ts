@@ -1,5 +1,6 @@
 import { type Format, isCsr, isDense, isHalf, isNm } from "../kernels/columns/formats.ts";
 import { type MatrixUnit, unitOf } from "../kernels/columns/matrix.ts";
+import { panelEntries, panelLoads } from "../kernels/columns/panels.ts";
 import {
   type ColumnCut,
   type ColumnsProblem,
@@ -115,7 +116,12 @@ const placeCost = ({ taps }: ColumnsProblem, { uniformWord }: Rates): number =>
   positionCost + (taps.at(-1) === (taps.length - 1) * (taps[1] ?? 0) ? 0 : uniformWord);
 
 /** Offsets, weights and their passing on, per entry. */
-function entryCost({ format, loop, rows }: Variant, rates: Rates): number {
+function entryCost({ format, loop, rows, texels }: Variant, rates: Rates): number {
+  if (texels && loop === "csr") return rates.texel / (isHalf(format) ? 4 : 2);
+  if (texels && loop === "shuffle" && !isNm(format)) {
+    const u = panelEntries(rows);
+    return (panelLoads(rows, u) * rates.texel) / u + (1 + rows) * rates.shuffle;
+  }
   // One word and its unpacking measured no faster than 8 bytes (bench/NOTES.md).
   if (loop === "csr") return eightBytes(rates.uniformQuad) * (isHalf(format) ? 1.1 : 1);
   if (loop === "pair") return rates.uniformWord + rates.uniformQuad * 0.6;

@@ -91,7 +91,8 @@ export async function race(
   const bias = fill(problem.groups * problem.rowsPerGroup);
   const residual = problem.residual ? fill(words.residual) : undefined;
   const owned: GPUBuffer[] = [];
-  let texture: GPUTexture | undefined;
+  const textures: GPUTexture[] = [];
+  let copied: GPUTexture | undefined;
   const acquire = (label: string, bytes: number, usage = STORAGE_USAGE): GPUBuffer => {
     const made = gpu.pool.acquire(`measure ${label}`, bytes, usage);
     owned.push(made);
@@ -118,7 +119,10 @@ export async function race(
       if (!expected.has(weight)) expected.set(weight, expectedOutputs(problem, weight, x, bias, residual));
     }
     const texels = texelsOf(problem, contenders);
-    if (texels > 0) texture = gpu.createTexels("measure texels", texels);
+    if (texels > 0) {
+      copied = gpu.createTexels("measure texels", texels);
+      textures.push(copied);
+    }
     const runners: Runner[] = [];
     await check();
     const right = runners.filter((runner) => runner.right);
@@ -158,7 +162,12 @@ export async function race(
       const { variant, cut } = contender.ranked;
       const { arrays, scratch, launches }: Realised = realise(problem, variant, cut, contender.weight);
       const buffers: Record<string, GPUBuffer> = { ...shared };
-      for (const [name, data] of Object.entries(arrays)) buffers[name] = upload(name, data);
+      const asTexels = new Set(
+        launches.flatMap((launch) => Object.keys(launch.texels ?? {}).map((v) => launch.bindings[v]!)),
+      );
+      for (const [name, data] of Object.entries(arrays)) {
+        if (!asTexels.has(name)) buffers[name] = upload(name, data);
+      }
       for (const [name, n] of Object.entries(scratch)) buffers[name] = acquire(name, n * 4);
       const dispatches = await Promise.all(
         launches.map(async (launch) => {
@@ -171,10 +180,16 @@ export async function race(
           let copy: TexelCopy | undefined;
           for (const [variable, name] of Object.entries(launch.bindings)) {
             if (!Object.hasOwn(compiled.bindings, variable)) continue;
-            const buffer = buffers[name]!;
             const count = launch.texels?.[variable];
-            if (count !== undefined) copy = { buffer, texture: texture!, texels: count };
-            bindings[variable] = count === undefined ? { buffer } : { texture: texture! };
+            if (count !== undefined && Object.hasOwn(arrays, name)) {
+              const texture = gpu.uploadTexels(name, arrays[name]!, compiled.bindings[variable]!.format);
+              textures.push(texture);
+              bindings[variable] = { texture };
+              continue;
+            }
+            const buffer = buffers[name]!;
+            if (count !== undefined) copy = { buffer, texture: copied!, texels: count };
+            bindings[variable] = count === undefined ? { buffer } : { texture: copied! };
           }
           const params = gpu.packParams(compiled, launch.params);
           bindings["params"] = { buffer: upload("params", params, UNIFORM_USAGE) };
@@ -192,7 +207,7 @@ export async function race(
   } finally {
     timer?.dispose();
     for (const b of owned) gpu.pool.release(b);
-    if (texture) void gpu.destroyBuffers([texture]);
+    if (textures.length > 0) void gpu.destroyBuffers(textures);
   }
 
   /** Times the runners in turn, unless the deadline comes within the first round. */

@@ -6,10 +6,11 @@ import type { RecordableDispatch } from "../gpu/passes.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 import { type TexelCopy, texelBytes } from "../gpu/texels.ts";
 import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
-import type { Operand } from "../kernels/lowering.ts";
+import type { Dispatch, Operand } from "../kernels/lowering.ts";
 import { toWords } from "../kernels/words.ts";
 import type { Lowered } from "../plan/lower.ts";
 import { operandKey, planMemory } from "../plan/memory.ts";
+import type { TexelFormat } from "../shader/source.ts";
 
 /** One dispatch, ready to be recorded. */
 export interface ReadyDispatch extends RecordableDispatch {
@@ -41,8 +42,8 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
     ),
   );
   const owned: GPUBuffer[] = [];
+  const textures: GPUTexture[] = [];
   const texels = texelsNeeded(live);
-  let texture: GPUTexture | undefined;
   const acquire = (name: string, bytes: number, usage: number): GPUBuffer => {
     const buffer = gpu.pool.acquire(`${label} ${name}`, bytes, usage);
     owned.push(buffer);
@@ -55,20 +56,28 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
     for (const [i, slot] of plan.slots.entries()) if (slot.halo !== undefined) encoder.clearBuffer(slots[i]!);
     gpu.submit([encoder.finish()]);
     let constantBytes = 0;
-    const constants = lowered.constants.map(({ label: name, data }) => {
+    const formats = constantTexels(live, compiled);
+    const constants = lowered.constants.map(({ label: name, data }, id) => {
       const words = toWords(data, name);
       constantBytes += words.byteLength;
+      const format = formats.get(id);
+      if (format) {
+        const texture = gpu.uploadTexels(`${label} ${name}`, words as Float32Array | Uint32Array, format);
+        textures.push(texture);
+        return texture;
+      }
       const buffer = acquire(name, words.byteLength, STORAGE_USAGE);
       gpu.upload(buffer, words);
       return buffer;
     });
     const bufferOf = (operand: Operand): GPUBuffer =>
       operand.kind === "constant"
-        ? constants[operand.id]!
+        ? (constants[operand.id] as GPUBuffer)
         : slots[plan.slotOf.get(operandKey(operand)) ?? internal(`${operandKey(operand)} has no slot`)]!;
     const uniforms = packUniforms(gpu, live, compiled, acquire);
-    if (texels > 0) texture = gpu.createTexels(`${label} texels`, texels);
-    const held = new HeldTexels(texture);
+    const shared = texels > 0 ? gpu.createTexels(`${label} texels`, texels) : undefined;
+    if (shared) textures.push(shared);
+    const held = new HeldTexels(shared);
     const dispatches = live.map(({ dispatch, label: name, step }, i): ReadyDispatch => {
       const kernel = compiled[i]!;
       const bindings: Record<string, Bound> = {};
@@ -77,10 +86,14 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
       let copy: TexelCopy | undefined;
       for (const [variable, operand] of Object.entries(dispatch.bindings)) {
         if (!used.has(variable)) continue;
-        const buffer = bufferOf(operand);
         const count = dispatch.texels?.[variable];
+        if (count !== undefined && operand.kind === "constant") {
+          bindings[variable] = { texture: constants[operand.id] as GPUTexture };
+          continue;
+        }
+        const buffer = bufferOf(operand);
         if (kernel.bindings[variable]!.access === "read_write") written.push(buffer);
-        bindings[variable] = count === undefined ? { buffer } : { texture: texture! };
+        bindings[variable] = count === undefined ? { buffer } : { texture: shared! };
         if (count !== undefined) copy = held.take(buffer, count);
       }
       held.forget(written);
@@ -118,14 +131,42 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
 
   function giveBack(): void {
     for (const buffer of owned.splice(0)) gpu.pool.release(buffer);
-    if (texture) void gpu.destroyBuffers([texture]);
-    texture = undefined;
+    if (textures.length > 0) void gpu.destroyBuffers(textures.splice(0));
   }
 }
 
+/** What dispatches bind as textures. */
+const texelsBound = (
+  dispatch: Dispatch,
+): { readonly variable: string; readonly operand: Operand; readonly count: number }[] =>
+  Object.entries(dispatch.texels ?? {}).map(([variable, count]) => ({
+    variable,
+    operand: dispatch.bindings[variable]!,
+    count,
+  }));
+
 /** vec4s of the one texture that all dispatches share, each filling it before it runs. */
 const texelsNeeded = (live: Lowered["dispatches"]): number =>
-  Math.max(0, ...live.flatMap(({ dispatch }) => Object.values(dispatch.texels ?? {})));
+  Math.max(
+    0,
+    ...live
+      .flatMap(({ dispatch }) => texelsBound(dispatch))
+      .map(({ operand, count }) => (operand.kind === "constant" ? 0 : count)),
+  );
+
+/** By their numbers, the formats of the constants that are textures. */
+function constantTexels(
+  live: Lowered["dispatches"],
+  compiled: readonly CompiledKernel[],
+): ReadonlyMap<number, TexelFormat | undefined> {
+  const formats = new Map<number, TexelFormat | undefined>();
+  for (const [i, { dispatch }] of live.entries()) {
+    for (const { variable, operand } of texelsBound(dispatch)) {
+      if (operand.kind === "constant") formats.set(operand.id, compiled[i]!.bindings[variable]?.format);
+    }
+  }
+  return formats;
+}
 
 /** What the shared texture holds as dispatches go by, so that what two of them read is copied once. */
 class HeldTexels {

@@ -16,6 +16,7 @@ import {
   type ShaderOverride,
   type ShaderSource,
   type ShaderSpec,
+  type TexelFormat,
   type UniformField,
   type UniformLayout,
 } from "./source.ts";
@@ -38,13 +39,22 @@ export function reflect(composed: Composed): ShaderSource {
     if (variable.group !== 0)
       throw at(line, `${variable.name} is in @group(${variable.group}); all bindings belong in @group(0)`);
     const kind = kinds.get(variable.resourceType) ?? "storage";
-    if (kind === "texels" && !isTexels(variable.type))
-      throw at(line, `the texture ${variable.name} must be a texture_storage_2d<rgba32float, read>`);
+    const format = kind === "texels" ? texelFormat(variable.type) : undefined;
+    if (kind === "texels" && !format)
+      throw at(
+        line,
+        `the texture ${variable.name} must be a texture_storage_2d<rgba32float, read>, or one of rgba32uint`,
+      );
     if (Object.values(bindings).some((b) => b.binding === variable.binding)) {
       throw at(line, `@binding(${variable.binding}) of ${variable.name} is taken already`);
     }
     const access = variable.access === "read_write" ? "read_write" : "read";
-    bindings[variable.name] = { binding: variable.binding, kind, access };
+    bindings[variable.name] = {
+      binding: variable.binding,
+      kind,
+      access,
+      ...(format && { format }),
+    };
     if (kind !== "uniform") continue;
     if (variable.name !== "params") throw at(line, `the uniform ${variable.name} must be named params`);
     if (!variable.type.isStruct) throw at(line, "params must be a struct");
@@ -72,9 +82,11 @@ const kinds: ReadonlyMap<ResourceType, ShaderBinding["kind"]> = new Map([
   [ResourceType.StorageTexture, "texels"],
 ]);
 
-function isTexels(type: TypeInfo): boolean {
+function texelFormat(type: TypeInfo): TexelFormat | undefined {
   const { name, format, access } = type as TemplateInfo;
-  return name === "texture_storage_2d" && format?.name === "rgba32float" && access === "read";
+  const of = format?.name;
+  if (name !== "texture_storage_2d" || access !== "read") return undefined;
+  return of === "rgba32float" || of === "rgba32uint" ? of : undefined;
 }
 
 function constantsOf(

@@ -7,7 +7,12 @@ export interface ShaderBinding {
   /** "texels": a texture of vec4s that is read only. */
   readonly kind: "storage" | "texels" | "uniform";
   readonly access: "read" | "read_write";
+  /** Of texels: what they are. */
+  readonly format?: TexelFormat;
 }
+
+/** Four floats, or four words. */
+export type TexelFormat = "rgba32float" | "rgba32uint";
 
 /**
  * One field of the uniform struct. Scalar element `k` of `count` lies at byte

@@ -23,6 +23,7 @@ export interface Packed {
     readonly constants?: Readonly<Record<string, number>>;
     readonly params?: Readonly<Record<string, number>>;
     readonly bindings?: Readonly<Record<string, string>>;
+    readonly texels?: Readonly<Record<string, number>>;
   };
 }
 
@@ -119,16 +120,19 @@ function longestFirst(w: WeightMatrix): { readonly rows: Uint32Array; readonly c
   return { rows, counts };
 }
 
-/** Non-zeros of each row as pairs of offset and value bits, longest rows first within each group. */
-export function packCsr(w: WeightMatrix, taps: Uint32Array): Packed {
+/**
+ * Non-zeros of each row as pairs of offset and value bits, longest rows first within each group. Of a kernel that reads `per` at a time,
+ * rows end with zeros where it would read another row's.
+ */
+export function packCsr(w: WeightMatrix, taps: Uint32Array, per: 1 | 2): Packed {
   const { rows, counts } = longestFirst(w);
   const rowPtr = new Uint32Array(w.rows + 1);
-  for (const [i, m] of rows.entries()) rowPtr[i + 1] = rowPtr[i]! + counts[m]!;
-  const nnz = rowPtr[w.rows]!;
-  const entries = new Uint32Array(nnz * 2);
+  for (const [i, m] of rows.entries()) rowPtr[i + 1] = rowPtr[i]! + Math.ceil(counts[m]! / per);
+  const nnz = counts.reduce((sum, n) => sum + n, 0);
+  const entries = new Uint32Array(rowPtr[w.rows]! * per * 2);
   const bits = new Float32Array(entries.buffer);
-  let e = 0;
-  for (const m of rows) {
+  for (const [i, m] of rows.entries()) {
+    let e = rowPtr[i]! * per;
     for (let k = 0; k < w.k; k++) {
       const value = w.values[m * w.k + k]!;
       if (value === 0) continue;
@@ -136,6 +140,8 @@ export function packCsr(w: WeightMatrix, taps: Uint32Array): Packed {
       bits[2 * e + 1] = value;
       e++;
     }
+    // What follows the last keeps its offset, so that nothing else is read.
+    if (e < rowPtr[i + 1]! * per) entries[2 * e] = entries[2 * e - 2]!;
   }
   return packed({ row_ptr: rowPtr, entries, rows }, nnz / Math.max(1, w.rows * w.k));
 }
@@ -147,7 +153,7 @@ const mostStep = 0xffff;
  * the values, lib/csr-f16. Each row begins at offset 0, has its entries in the order of their offsets, and zeros where a step
  * is longer than 16 bits say and where the kernel, which reads `per` entries at a time, would read another row's.
  */
-export function packCsrSteps(w: WeightMatrix, taps: Uint32Array, per: 1 | 2, scale?: number): Packed {
+export function packCsrSteps(w: WeightMatrix, taps: Uint32Array, per: 1 | 2 | 4, scale?: number): Packed {
   const { rows } = longestFirst(w);
   const order = Uint32Array.from(taps.keys()).sort((a, b) => taps[a]! - taps[b]!);
   const rowPtr = new Uint32Array(w.rows + 1);
@@ -166,7 +172,7 @@ export function packCsrSteps(w: WeightMatrix, taps: Uint32Array, per: 1 | 2, sca
       values.push(value);
       at = taps[k]!;
     }
-    if (steps.length % per === 1) {
+    while (steps.length % per !== 0) {
       steps.push(0);
       values.push(0);
     }

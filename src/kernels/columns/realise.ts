@@ -20,6 +20,7 @@ import {
   packTransposed,
   type WeightMatrix,
 } from "./pack.ts";
+import { packPanels } from "./panels.ts";
 import {
   type ColumnCut,
   type ColumnsProblem,
@@ -85,6 +86,9 @@ export function groupsOf(
 /** Of a vector kernel, whose `rows` are those of a workgroup. */
 const rowsPerThread = ({ rows, workgroup }: Variant): number => rows / workgroup;
 
+/** Are entries with their offsets and weights read out of a texture? */
+const inPanels = ({ loop, texels }: Variant): boolean => loop === "shuffle" && texels === true;
+
 /** The weight in the variant's format. */
 function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
   if (variant.loop === "vector" && isDense(variant.format)) {
@@ -99,17 +103,26 @@ function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
     const pack = variant.loop === "vector" ? packNmVector : packNm;
     return pack(p, w, blockRowsOf(variant.format), offsets);
   }
-  if (variant.format === "csr") return packCsr(w, offsets);
-  if (isCsr(variant.format))
-    return packCsrSteps(
-      w,
-      offsets,
-      variant.loop === "vector" ? 2 : 1,
-      isHalf(variant.format) ? halfScale(w) : undefined,
-    );
+  if (isCsr(variant.format)) {
+    const packed = packCsrFor(variant, w, offsets);
+    return variant.texels
+      ? { ...packed, launch: { texels: { entries: packed.arrays["entries"]!.length / 4 } } }
+      : packed;
+  }
+  if (inPanels(variant)) {
+    const r = variant.rows;
+    const order = isClustered(variant.format) ? rowClusters(p, w, r) : undefined;
+    return packPanels(p, w, r, offsets, order, variant.format === "dense");
+  }
   if (variant.format === "dense") return packDense(p, w, variant.rows, offsets);
   const r = blockRowsOf(variant.format);
   return packBlocks(p, w, r, offsets, isClustered(variant.format) ? rowClusters(p, w, r) : undefined);
+}
+
+function packCsrFor({ format, loop, texels }: Variant, w: WeightMatrix, offsets: Uint32Array): Packed {
+  if (format === "csr") return packCsr(w, offsets, texels ? 2 : 1);
+  const per = texels ? 4 : loop === "vector" ? 2 : 1;
+  return packCsrSteps(w, offsets, per, isHalf(format) ? halfScale(w) : undefined);
 }
 
 const densities = new WeakMap<WeightMatrix, Map<Format, number>>();
@@ -144,7 +157,8 @@ const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
  * precision must hold every value exactly, so that the choice of a format never changes a result; N:M must hold every value.
  */
 export function takesWeight(p: ColumnsProblem, variant: Variant, w: ColumnsWeight): boolean {
-  if (isVariable(w)) return variant.format === "dense" && !variant.winograd && variant.parts === 1;
+  if (isVariable(w))
+    return variant.format === "dense" && !variant.winograd && variant.parts === 1 && !inPanels(variant);
   if (variant.loop === "slices") return slicePatternOf(p, w) !== undefined;
   if (isNm(variant.format)) return patternOf(p, w, blockRowsOf(variant.format)) !== undefined;
   return !isHalf(variant.format) || halfScale(w) !== undefined;
@@ -166,7 +180,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
   const laid = layFor(p, variant, cut);
   const { launch } = weights;
-  const texels = variant.texels && { texels: { x: texelsRead(p, cut) } };
+  const texels = variant.texels && { texels: { x: texelsRead(p, cut), ...launch?.texels } };
   const [across, down, deep] = groupsOf(p, variant, cut);
   const main: Launch = {
     kernel: variant.kernel,

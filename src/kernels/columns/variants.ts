@@ -1,6 +1,7 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
 import { csrFormats, type Format, isClustered, isDense, isNm } from "./formats.ts";
 import { matrixVariants } from "./matrix.ts";
+import { panelEntries } from "./panels.ts";
 import type { Load } from "./problem.ts";
 import type { TileSide } from "./winograd.ts";
 
@@ -38,6 +39,12 @@ export const subgroupOf = (loop: Loop): number =>
 
 /** Does the variant round what it loads of x to half precision? */
 export const roundsX = ({ load, loop }: Variant): boolean => load === "halves" || loop === "matrix";
+
+/** Of a kernel that reads entries in panels: how many to one, and no offsets that block rows share. */
+const inPanels = ({ spec, constants, rows }: Variant): Pick<Variant, "spec" | "constants"> => {
+  const { SHARED_OFFSETS: _, ...others } = constants;
+  return { spec: { ...spec, U: panelEntries(rows) }, constants: others };
+};
 
 const suffix: Readonly<Record<Load, string>> = {
   word: "-scalar",
@@ -184,9 +191,10 @@ const split =
   (parts: number) =>
   (inner: Variant): Variant => ({ ...inner, name: `split${parts}-${inner.name}`, parts });
 
-/** "…-texels/…": x in a texture. */
+/** "…-texels/…": x in a texture; CSR and weights that lanes pass on too. */
 const inTexels = (inner: Variant): Variant => ({
   ...inner,
+  ...(inner.loop === "shuffle" && !isNm(inner.format) && inPanels(inner)),
   name: inner.name.replace("/", "-texels/"),
   kernel: `${inner.kernel}-texels` as KernelName,
   texels: true,

@@ -1,0 +1,64 @@
+import {
+  blocksPerGroup,
+  type Packed,
+  packed,
+  presentColumns,
+  type RowOrder,
+  rowsOfBlock,
+  type WeightMatrix,
+} from "./pack.ts";
+import type { ColumnsProblem } from "./problem.ts";
+
+/** Words of a texel. */
+const perTexel = 4;
+/** Texels that lanes load at once. */
+const lanes = 8;
+
+/** Texels of a panel of lib/panels.wgsl: the offsets and weights of `u` entries of `r` rows. */
+export const panelTexels = (r: number, u: number): number => Math.ceil((u * (1 + r)) / perTexel);
+
+/** Loads that bring a panel to the lanes. */
+export const panelLoads = (r: number, u: number): number => Math.ceil(panelTexels(r, u) / lanes);
+
+/** Entries to a panel: as many as one load brings, two where sums of many rows are carried. */
+export const panelEntries = (r: number): number => (r <= 4 ? 4 : r <= 8 ? 2 : 1);
+
+/** The entries of each block row in panels; all columns of W are entries where it is `dense`. */
+export function packPanels(
+  p: ColumnsProblem,
+  w: WeightMatrix,
+  r: number,
+  taps: Uint32Array,
+  order: RowOrder,
+  dense: boolean,
+): Packed {
+  const u = panelEntries(r);
+  const words = panelTexels(r, u) * perTexel;
+  const blocks = blocksPerGroup(p, r) * p.groups;
+  const rowPtr = new Uint32Array(blocks + 1);
+  const all = Array.from(taps.keys());
+  const columns: number[][] = [];
+  let entries = 0;
+  for (let b = 0; b < blocks; b++) {
+    columns.push(dense ? all : presentColumns(w, rowsOfBlock(p, b, r, order)));
+    rowPtr[b + 1] = rowPtr[b]! + Math.ceil(columns[b]!.length / u);
+    entries += columns[b]!.length;
+  }
+  const panels = new Uint32Array(rowPtr[blocks]! * words);
+  const values = new Float32Array(panels.buffer);
+  for (let b = 0; b < blocks; b++) {
+    const rows = rowsOfBlock(p, b, r, order);
+    for (const [e, k] of columns[b]!.entries()) {
+      const at = (rowPtr[b]! + Math.floor(e / u)) * words;
+      const within = e % u;
+      // What follows the last entry keeps its offset, so that nothing else is read.
+      panels.fill(taps[k]!, at + within, at + u);
+      for (const [i, row] of rows.entries()) values[at + u + within * r + i] = w.values[row * p.k + k]!;
+    }
+  }
+  const density = dense ? 1 : (entries * r) / Math.max(1, w.rows * w.k);
+  return {
+    ...packed({ row_ptr: rowPtr, panels, ...(order && { rows: order }) }, density),
+    launch: { texels: { panels: panels.length / perTexel } },
+  };
+}
