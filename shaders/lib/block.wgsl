@@ -24,6 +24,15 @@ fn pick(sums: ptr<function, array<X, R>>, r: u32) -> X {
   return sum;
 }
 
+fn pick_channel(channels: ptr<function, array<u32, R>>, r: u32) -> u32 {
+  if (R > 8u) { return (*channels)[r]; }
+  var channel = (*channels)[0];
+  for (var i: u32 = 1u; i < R; i++) { // @unroll
+    channel = select(channel, (*channels)[i], r == i);
+  }
+  return channel;
+}
+
 fn block_row(id: vec3<u32>, thread: u32, lane: u32) {
   let group = columns_by_rows(id);
   let block = group.y;
@@ -33,9 +42,17 @@ fn block_row(id: vec3<u32>, thread: u32, lane: u32) {
   for (var v: u32 = 0u; v < V; v++) { // @unroll
     base[v] = column_base(params, min(first + v * WG_SIZE, params.columns - 1u)) + conv_group * params.x_group;
   }
+  let within = (block - conv_group * params.blocks_per_group) * R;
+  var channels: array<u32, R>;
   var acc: array<X, R * V>;
-  for (var i: u32 = 0u; i < R * V; i++) { // @unroll
-    acc[i] = X();
+  for (var r: u32 = 0u; r < R; r++) { // @unroll
+    // A row past the group's end is the last one again; it is not stored.
+    channels[r] = conv_group * params.rows_per_group + min(within + r, params.rows_per_group - 1u);
+    if (PERMUTED) { channels[r] = rows[channels[r]]; }
+    let first_sum = X(bias[channels[r]]);
+    for (var v: u32 = 0u; v < V; v++) { // @unroll
+      acc[r * V + v] = first_sum;
+    }
   }
   let start = first_entry(block);
   let end = first_entry(block + 1u);
@@ -61,7 +78,6 @@ fn block_row(id: vec3<u32>, thread: u32, lane: u32) {
     }
   }
   // The end is a loop: unrolled it would be most of the kernel's code, and of the time to compile it.
-  let within = (block - conv_group * params.blocks_per_group) * R;
   // Not min(R, rest): a compiler that sees the bound unrolls the loop after all.
   let count = R - u32(max(i32(within + R) - i32(params.rows_per_group), 0));
   for (var v = 0u; v < V; v++) {
@@ -77,8 +93,8 @@ fn block_row(id: vec3<u32>, thread: u32, lane: u32) {
       }
       for (var r = 0u; r < count; r++) {
         var m = conv_group * params.rows_per_group + within + r;
-        if (PERMUTED) { m = rows[m]; }
-        finish(out, m, pick(&sums, r));
+        if (PERMUTED) { m = pick_channel(&channels, r); }
+        finish_biased(out, m, pick(&sums, r));
       }
     }
   }

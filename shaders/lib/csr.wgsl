@@ -13,6 +13,7 @@ fn csr_row(id: vec3<u32>, thread: u32) {
   let group = columns_by_rows(id);
   let first = group.x * (WG_SIZE * V) + thread;
   let m = rows[group.y];
+  let b = bias[m];
   var base: array<u32, V>;
   var acc: array<X, V>;
   for (var v: u32 = 0u; v < V; v++) { // @unroll
@@ -34,6 +35,6 @@ fn csr_row(id: vec3<u32>, thread: u32) {
   }
   for (var v: u32 = 0u; v < V; v++) { // @unroll
     let column = first + v * WG_SIZE;
-    if (column < params.columns) { finish(column_out(params, column), m, unscaled(acc[v])); }
+    if (column < params.columns) { finish_biased(column_out(params, column), m, unscaled(acc[v]) + b); }
   }
 }

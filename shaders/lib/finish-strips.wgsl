@@ -9,8 +9,13 @@ override HAS_RESIDUAL: bool = false;
 @group(0) @binding(7) var<uniform> params: Columns;
 
 fn finish(out: vec2<u32>, m: u32, sum: X) {
+  finish_biased(out, m, sum + bias[m]);
+}
+
+// Of a sum that began with its bias, as in lib/finish.
+fn finish_biased(out: vec2<u32>, m: u32, sum: X) {
   let base = out + m * vec2<u32>(params.y_channel, params.r_channel);
-  var value = sum + bias[m];
+  var value = sum;
   // The rows left below this column's row; strip s lies s * strip_rows below.
   let left = params.strip_height - (out.x - params.y_base) % params.y_d / params.y_h;
   for (var s: u32 = 0u; s < 4u; s++) { // @unroll

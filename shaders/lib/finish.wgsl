@@ -9,7 +9,12 @@ override HAS_RESIDUAL: bool = false;
 
 // Stores output channel m of a column; `out` is what column_out says of it.
 fn finish(out: vec2<u32>, m: u32, sum: X) {
-  var value = sum + bias[m];
+  finish_biased(out, m, sum + bias[m]);
+}
+
+// Of a sum that began with its bias: ahead of all loops one load serves every thread, here it is one per thread and store.
+fn finish_biased(out: vec2<u32>, m: u32, sum: X) {
+  var value = sum;
   if (HAS_RESIDUAL) { value += residual[out.y + m * params.r_channel]; }
   y[out.x + m * params.y_channel] = activate_x(value, ACT, params.act_a, params.act_b);
 }

@@ -32,8 +32,12 @@ fn slices(id: vec3<u32>, lane: u32) {
     base[v] = column_base(params, min(first + v, params.columns - 1u)) + conv_group * params.x_group;
   }
   var acc: array<X, SUMS>;
-  for (var i: u32 = 0u; i < RG * V; i++) { // @unroll
-    acc[i] = X();
+  for (var s: u32 = 0u; s < RG; s++) { // @unroll
+    let row = slice_row(group, s, lane);
+    let first_sum = X(bias[select(row, 0u, row == NONE)]);
+    for (var v: u32 = 0u; v < V; v++) { // @unroll
+      acc[s * V + v] = first_sum;
+    }
   }
   let chunks = (params.k + 7u) / 8u;
   let at = group.y * chunks;

@@ -14,12 +14,21 @@ fn pair_row(id: vec3<u32>, thread: u32) {
   let block = group.y;
   let first = group.x * (WG_SIZE * V) + thread;
   let conv_group = block / params.blocks_per_group;
+  let within = (block - conv_group * params.blocks_per_group) * 2u;
   var base: array<u32, V>;
+  var channels: array<u32, 2>;
   var acc: array<X, 2u * V>;
+  for (var r: u32 = 0u; r < 2u; r++) { // @unroll
+    // A row past the group's end is the last one again; it is not stored.
+    channels[r] = conv_group * params.rows_per_group + min(within + r, params.rows_per_group - 1u);
+    if (PERMUTED) { channels[r] = rows[channels[r]]; }
+    let first_sum = X(bias[channels[r]]);
+    for (var v: u32 = 0u; v < V; v++) { // @unroll
+      acc[r * V + v] = first_sum;
+    }
+  }
   for (var v: u32 = 0u; v < V; v++) { // @unroll
     base[v] = column_base(params, min(first + v * WG_SIZE, params.columns - 1u)) + conv_group * params.x_group;
-    acc[v] = X();
-    acc[V + v] = X();
   }
   let end = row_ptr[block + 1u];
   for (var e = row_ptr[block]; e < end; e++) {
@@ -31,17 +40,12 @@ fn pair_row(id: vec3<u32>, thread: u32) {
       acc[V + v] += w.y * xv;
     }
   }
-  let within = (block - conv_group * params.blocks_per_group) * 2u;
   for (var v: u32 = 0u; v < V; v++) { // @unroll
     let column = first + v * WG_SIZE;
     if (column < params.columns) {
       let out = column_out(params, column);
       for (var r: u32 = 0u; r < 2u; r++) { // @unroll
-        if (within + r < params.rows_per_group) {
-          var m = conv_group * params.rows_per_group + within + r;
-          if (PERMUTED) { m = rows[m]; }
-          finish(out, m, acc[r * V + v]);
-        }
+        if (within + r < params.rows_per_group) { finish_biased(out, channels[r], acc[r * V + v]); }
       }
     }
   }

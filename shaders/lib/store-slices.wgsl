@@ -1,4 +1,4 @@
-// The end of kernels whose lanes are the 8 rows of RG slices by V columns: bias, residual, activation and store of all sums. The including
+// The end of kernels whose lanes are the 8 rows of RG slices by V columns: residual, activation and store of all sums, which began with their bias. The including
 // file says by slice_row which output channel a lane's row of a slice is, or NONE, and what RG and V are.
 const NONE: u32 = 0xffffffffu;
 const SUMS: u32 = RG * V;
@@ -22,7 +22,7 @@ fn store_slices(first: u32, group: vec3<u32>, lane: u32, acc: ptr<function, arra
         sum = select(sum, sums[i], s == i);
       }
       let m = slice_row(group, s, lane);
-      if (m != NONE) { finish(out, m, sum); }
+      if (m != NONE) { finish_biased(out, m, sum); }
     }
   }
 }

@@ -72,11 +72,12 @@ export function estimate(
     columns *
       (loadCost(cut.load, rates, variant) +
         missCost(p, variant, cut, density, down, rates) +
-        rows * floats * rates.fma);
+        rows * floats * rates.fma * carried(variant));
   const finish = rows * columns * floats * rates.store;
   const copy = copyCost(p, variant, cut, rates);
   // Registers: past these a GPU runs too few threads to hide latency, and a software adapter spills twice.
-  const pressure = rows * columns * floats > (kind.software ? 256 : 128) ? 1.3 : 1;
+  const most = kind.software && !readsPanels(variant) ? 256 : 128;
+  const pressure = rows * columns * floats > most ? 1.3 : 1;
   const narrow = kind.software ? 1 : Math.max(1, 64 / workgroup);
   const start = kind.software ? 400 : 0;
   return steps * (start + finish + p.k * density * entry * pressure) * narrow + copy;
@@ -115,10 +116,18 @@ const positionCost = 2;
 const placeCost = ({ taps }: ColumnsProblem, { uniformWord }: Rates): number =>
   positionCost + (taps.at(-1) === (taps.length - 1) * (taps[1] ?? 0) ? 0 : uniformWord);
 
+const readsPanels = ({ format, loop, texels }: Variant): boolean =>
+  texels === true && loop === "shuffle" && !isNm(format);
+
+/** What a multiply-add costs of one whose sum is carried to the next turn by itself, where several share a turn. */
+const carried = (variant: Variant): number =>
+  readsPanels(variant) ? 0.6 + 0.4 / panelEntries(variant.rows) : 1;
+
 /** Offsets, weights and their passing on, per entry. */
-function entryCost({ format, loop, rows, texels }: Variant, rates: Rates): number {
+function entryCost(variant: Variant, rates: Rates): number {
+  const { format, loop, rows, texels } = variant;
   if (texels && loop === "csr") return rates.texel / (isHalf(format) ? 4 : 2);
-  if (texels && loop === "shuffle" && !isNm(format)) {
+  if (readsPanels(variant)) {
     const u = panelEntries(rows);
     return (panelLoads(rows, u) * rates.texel) / u + (1 + rows) * rates.shuffle;
   }

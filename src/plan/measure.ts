@@ -9,7 +9,6 @@ import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
 import { roundedToHalf } from "../kernels/columns/half.ts";
 import type { Realised } from "../kernels/columns/launch.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
-import { type ColumnsProblem, texelsRead } from "../kernels/columns/problem.ts";
 import { realise } from "../kernels/columns/realise.ts";
 import { seeded } from "../tensor/random.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
@@ -62,13 +61,6 @@ interface Runner extends Recordable {
   repeats: number;
 }
 
-/** vec4s of the one texture that all contenders share, each filling it before it runs. */
-const texelsOf = (problem: ColumnsProblem, contenders: readonly Contender[]): number =>
-  Math.max(
-    0,
-    ...contenders.map(({ ranked: { variant, cut } }) => (variant.texels ? texelsRead(problem, cut) : 0)),
-  );
-
 /** Contenders prepared together where time is short: the next ones may not be wanted any more. */
 const fewAtOnce = 4;
 
@@ -92,7 +84,16 @@ export async function race(
   const residual = problem.residual ? fill(words.residual) : undefined;
   const owned: GPUBuffer[] = [];
   const textures: GPUTexture[] = [];
-  let copied: GPUTexture | undefined;
+  const shared: { readonly texture: GPUTexture; readonly texels: number }[] = [];
+  /** A texture that contenders share, each filling it before it runs. */
+  const textureFor = (texels: number): GPUTexture => {
+    const large = shared.find((other) => other.texels >= texels);
+    if (large) return large.texture;
+    const texture = gpu.createTexels("measure texels", texels);
+    textures.push(texture);
+    shared.push({ texture, texels });
+    return texture;
+  };
   const acquire = (label: string, bytes: number, usage = STORAGE_USAGE): GPUBuffer => {
     const made = gpu.pool.acquire(`measure ${label}`, bytes, usage);
     owned.push(made);
@@ -108,7 +109,7 @@ export async function race(
   const begun = now();
   const late = (share = 1): boolean => deadline !== undefined && now() >= begun + (deadline - begun) * share;
   try {
-    const shared: Record<string, GPUBuffer> = {
+    const given: Record<string, GPUBuffer> = {
       x: upload("x", x),
       bias: upload("bias", bias),
       y: acquire("y", words.y * 4),
@@ -117,11 +118,6 @@ export async function race(
     const expected = new Map<WeightMatrix, readonly Expected[]>();
     for (const { weight } of contenders) {
       if (!expected.has(weight)) expected.set(weight, expectedOutputs(problem, weight, x, bias, residual));
-    }
-    const texels = texelsOf(problem, contenders);
-    if (texels > 0) {
-      copied = gpu.createTexels("measure texels", texels);
-      textures.push(copied);
     }
     const runners: Runner[] = [];
     await check();
@@ -148,7 +144,7 @@ export async function race(
         for (const runner of await Promise.all(contenders.slice(from, from + atOnce).map(prepare))) {
           if (late(0.5)) return;
           await pass(runner);
-          const got = new Float32Array(await gpu.read(shared["y"]!, 0, words.y * 4));
+          const got = new Float32Array(await gpu.read(given["y"]!, 0, words.y * 4));
           const wanted = expected.get(runner.contender.weight)!;
           runner.right = wanted.every(
             ({ at, value, scale }) => Math.abs(got[at]! - value) <= tolerance * scale,
@@ -161,7 +157,7 @@ export async function race(
     async function prepare(contender: Contender): Promise<Runner> {
       const { variant, cut } = contender.ranked;
       const { arrays, scratch, launches }: Realised = realise(problem, variant, cut, contender.weight);
-      const buffers: Record<string, GPUBuffer> = { ...shared };
+      const buffers: Record<string, GPUBuffer> = { ...given };
       const asTexels = new Set(
         launches.flatMap((launch) => Object.keys(launch.texels ?? {}).map((v) => launch.bindings[v]!)),
       );
@@ -188,8 +184,8 @@ export async function race(
               continue;
             }
             const buffer = buffers[name]!;
-            if (count !== undefined) copy = { buffer, texture: copied!, texels: count };
-            bindings[variable] = count === undefined ? { buffer } : { texture: copied! };
+            if (count !== undefined) copy = { buffer, texture: textureFor(count), texels: count };
+            bindings[variable] = copy && count !== undefined ? { texture: copy.texture } : { buffer };
           }
           const params = gpu.packParams(compiled, launch.params);
           bindings["params"] = { buffer: upload("params", params, UNIFORM_USAGE) };

@@ -62,7 +62,7 @@ export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefin
   if (variant.loop === "ell" && !interleaves(p)) return undefined;
   if (variant.winograd) {
     const tiling = tilingOf(p, variant.winograd);
-    return tiling && cutColumns(productsOf(p, tiling)).find((cut) => cut.load === variant.load);
+    return tiling && cutFor(productsOf(p, tiling), { ...variant, winograd: 0 });
   }
   const cut = cutColumns(p).find(({ load }) => load === variant.load);
   return cut && variant.texels && texelsRead(p, cut) > mostTexels ? undefined : cut;

@@ -1,7 +1,6 @@
 import type { KernelName } from "../../shader/sources.gen.ts";
 import { csrFormats, type Format, isClustered, isDense, isNm } from "./formats.ts";
 import { matrixVariants } from "./matrix.ts";
-import { panelEntries } from "./panels.ts";
 import type { Load } from "./problem.ts";
 import type { TileSide } from "./winograd.ts";
 
@@ -40,11 +39,10 @@ export const subgroupOf = (loop: Loop): number =>
 /** Does the variant round what it loads of x to half precision? */
 export const roundsX = ({ load, loop }: Variant): boolean => load === "halves" || loop === "matrix";
 
-/** Of a kernel that reads entries in panels: how many to one, and no offsets that block rows share. */
-const inPanels = ({ spec, constants, rows }: Variant): Pick<Variant, "spec" | "constants"> => {
-  const { SHARED_OFFSETS: _, ...others } = constants;
-  return { spec: { ...spec, U: panelEntries(rows) }, constants: others };
-};
+/** Of a kernel that reads entries in panels, which have no offsets that block rows share. */
+const inPanels = ({ constants: { SHARED_OFFSETS: _, ...others } }: Variant): Pick<Variant, "constants"> => ({
+  constants: others,
+});
 
 const suffix: Readonly<Record<Load, string>> = {
   word: "-scalar",
@@ -286,7 +284,7 @@ const inUsualOrder: readonly Variant[] = [
   ...[4, 16].flatMap((parts) => splitTiles.map(split(parts))),
   ...(["csr", "csr-f16"] as const).flatMap((format) => [
     ...(["quad", "halves"] as const).flatMap((load) =>
-      sizes.flatMap((w) => [2, 4, 8].map((v) => gather("csr", format, load, 1, v, w))),
+      sizes.flatMap((w) => [2, 4, 8, 16].map((v) => gather("csr", format, load, 1, v, w))),
     ),
     ...sizes.flatMap((w) => [4, 8, 16].map((v) => gather("csr", format, "word", 1, v, w))),
     ...few.flatMap((w) => [1, 2, 4, 8].map((v) => gather("csr", format, "strips", 1, v, w))),
@@ -326,11 +324,15 @@ const ordered = ({ format, loop, load }: Variant): boolean =>
   (loop === "csr" || loop === "pair" || loop === "uniform" || loop === "shuffle") &&
   (load === "quad" || load === "halves");
 
+/** Sums of a tile that reads panels, in vec4s: larger ones were slower on lavapipe, and take seconds to compile. */
+const mostOfPanels = 32;
+
 /** Kernels that load vec4s of x itself, or of its strips, one after the other. */
-const takesTexels = ({ loop, load, winograd, parts }: Variant): boolean =>
+const takesTexels = ({ format, loop, load, rows, columns, winograd, parts }: Variant): boolean =>
   (loop === "csr" || loop === "pair" || loop === "uniform" || loop === "shuffle" || loop === "slices") &&
   (load === "quad" || load === "strips") &&
-  winograd === 0 &&
+  (winograd === 0 || loop === "shuffle") &&
+  (loop !== "shuffle" || isNm(format) || rows * columns <= mostOfPanels) &&
   parts === 1;
 
 const inEitherMemory: readonly Variant[] = [
