@@ -96,10 +96,17 @@ function kernels({ summary, environment, rooflines }: KernelsResult): string {
     ([kind, s]) =>
       `${kind} ${s === null ? "at none between those measured" : `at ${(100 * s).toFixed(0)} %`}`,
   );
-  const reuse = Object.entries(rooflines.reuseGflops);
+  const reused = (from: string, rates: Readonly<Record<string, number>>): string[] => [
+    `GFLOP/s, x in ${from}`,
+    ...Object.values(rates).map((rate) => rate.toFixed(0)),
+    rooflines.fmaGflops.toFixed(0),
+  ];
   const roofs = markdownTable(
-    ["multiply-adds per loaded vec4", ...reuse.map(([r]) => r), "nothing loaded"],
-    [["GFLOP/s", ...reuse.map(([, rate]) => rate.toFixed(0)), rooflines.fmaGflops.toFixed(0)]],
+    ["multiply-adds per loaded vec4", ...Object.keys(rooflines.reuseGflops), "nothing loaded"],
+    [
+      reused("memory", rooflines.reuseGflops),
+      ...(rooflines.texelGflops ? [reused("a texture", rooflines.texelGflops)] : []),
+    ],
   );
   return `${roofs}\n\n${markdownTable(head, rows)}\n\nGeometric means over twelve layers of ResNet-50, random patterns of exact density. Break-even with direct dense: ${even.join(", ")}. ${environmentLine(environment)}.`;
 }

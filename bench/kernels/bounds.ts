@@ -16,7 +16,7 @@ export interface Bound {
   readonly direct: number;
   /** With hardly a weight left, ms. */
   readonly floor: number;
-  /** Of the weights that are left, at the rate of a loop that only loads and multiplies that often, ms. */
+  /** Of the weights that are left, at the rate of the faster loop that only loads and multiplies that often, out of memory or a texture, ms. */
   readonly loads: number;
   /** Dense over both together: a kernel that loses nothing else. */
   readonly atMost: number;
@@ -37,7 +37,8 @@ export function boundsOf(
     const row = own.find((r) => r.kind === kind && r.sparsity === sparsity && !r.pattern);
     if (!direct || !floor || !row) return [];
     const flops = row.usefulGflops * row.ms.median;
-    const loads = flops / rooflines.reuseGflops[reuse]!;
+    const { reuseGflops, texelGflops } = rooflines;
+    const loads = flops / Math.max(reuseGflops[reuse]!, texelGflops?.[reuse] ?? 0);
     const ms = direct.ms.median;
     return [
       {

@@ -137,10 +137,14 @@ async function measure(options: Options, cases?: typeof crossoverCases): Promise
 }
 
 function rooflineLine({ rooflines: r }: KernelsResult): string {
-  const reuse = Object.entries(r.reuseGflops).map(([rows, rate]) => `${rows}: ${rate.toFixed(0)}`);
+  const shown = (rates: Readonly<Record<string, number>>): string =>
+    Object.entries(rates)
+      .map(([rows, rate]) => `${rows}: ${rate.toFixed(0)}`)
+      .join(", ");
   return (
     `rooflines: ${r.fmaGflops.toFixed(0)} GFLOP/s out of registers, ${r.copyGBs.toFixed(1)} GB/s copied; GFLOP/s with so many ` +
-    `multiply-adds per loaded vec4: ${reuse.join(", ")}`
+    `multiply-adds per vec4 loaded from memory: ${shown(r.reuseGflops)}` +
+    (r.texelGflops ? `; from a texture: ${shown(r.texelGflops)}` : "")
   );
 }
 

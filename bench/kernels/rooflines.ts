@@ -1,3 +1,4 @@
+import type { Bound } from "../../src/gpu/bind.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { createTimer } from "../../src/gpu/timer.ts";
 import { STORAGE_USAGE, UNIFORM_USAGE } from "../../src/gpu/usage.ts";
@@ -12,6 +13,8 @@ export interface Rooflines {
   readonly copyGBs: number;
   /** GFLOP/s when every loaded vec4 (of a window in the first-level cache) is multiplied so many times. */
   readonly reuseGflops: Readonly<Record<string, number>>;
+  /** The same out of a texture; absent where kernels read none. */
+  readonly texelGflops?: Readonly<Record<string, number>>;
 }
 
 /** Of several measurements, each rate's median: what an adapter whose speed changes did for most of the time. */
@@ -21,6 +24,9 @@ export function medianRooflines(list: readonly Rooflines[]): Rooflines {
     fmaGflops: median((r) => r.fmaGflops),
     copyGBs: median((r) => r.copyGBs),
     reuseGflops: Object.fromEntries(reuse.map((r) => [r, median((one) => one.reuseGflops[r]!)])),
+    ...(list.every((one) => one.texelGflops) && {
+      texelGflops: Object.fromEntries(reuse.map((r) => [r, median((one) => one.texelGflops![r]!)])),
+    }),
   };
 }
 
@@ -38,24 +44,32 @@ export async function measureRooflines(gpu: Gpu): Promise<Rooflines> {
   const buffer = (n: number): GPUBuffer => gpu.pool.acquire("roofline", n * 16, STORAGE_USAGE);
   const [x, y] = [buffer(vectors), buffer(vectors)];
   gpu.upload(x, new Float32Array(4 * Math.min(vectors, 1 << 16)).fill(0.5));
+  const window = workgroup * 32;
+  const texels = gpu.adapter.texels
+    ? gpu.uploadTexels("roofline", new Float32Array(4 * window).fill(0.5))
+    : undefined;
   try {
     const fma = await seconds("roofline/fma", {}, { steps }, threads);
     const copy = await seconds("roofline/copy", {}, undefined, vectors);
-    const window = workgroup * 32;
-    const rates: Record<string, number> = {};
-    for (const r of reuse) {
-      const time = await seconds("roofline/reuse", { R: r }, { steps, window }, threads);
-      rates[r] = (threads * steps * r * 8) / time / 1e9;
-    }
+    const reused = async (kernel: KernelName): Promise<Record<string, number>> => {
+      const rates: Record<string, number> = {};
+      for (const r of reuse) {
+        const time = await seconds(kernel, { R: r }, { steps, window }, threads);
+        rates[r] = (threads * steps * r * 8) / time / 1e9;
+      }
+      return rates;
+    };
     return {
       fmaGflops: (threads * steps * 8 * 8) / fma / 1e9,
       copyGBs: (vectors * 32) / copy / 1e9,
-      reuseGflops: rates,
+      reuseGflops: await reused("roofline/reuse"),
+      ...(texels && { texelGflops: await reused("roofline/reuse-texels") }),
     };
   } finally {
     timer?.dispose();
     gpu.pool.release(x);
     gpu.pool.release(y);
+    if (texels) void gpu.destroyBuffers([texels]);
   }
 
   async function seconds(
@@ -65,7 +79,11 @@ export async function measureRooflines(gpu: Gpu): Promise<Rooflines> {
     n: number,
   ): Promise<number> {
     const compiled = await gpu.compile(kernel, { spec, constants: { WG_SIZE: workgroup }, unroll: true });
-    const bindings: Record<string, { buffer: GPUBuffer }> = { x: { buffer: x }, y: { buffer: y } };
+    const inTexels = compiled.bindings["x"]?.kind === "texels";
+    const bindings: Record<string, Bound> = {
+      x: inTexels ? { texture: texels! } : { buffer: x },
+      y: { buffer: y },
+    };
     let uniform: GPUBuffer | undefined;
     if (params) {
       const packed = gpu.packParams(compiled, params);
