@@ -57,6 +57,26 @@ test("bindings are found per entry point, through functions", () => {
   });
 });
 
+test("textures are those of texels: four floats or words, to be read", () => {
+  const declared = (type: string): string => `
+@group(0) @binding(0) var x: ${type};
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@compute @workgroup_size(1)
+fn main() { y[0] = vec4<f32>(textureLoad(x, vec2<u32>(0u, 0u))); }
+`;
+  for (const format of ["rgba32float", "rgba32uint"]) {
+    const { source } = shaderFrom("texels", declared(`texture_storage_2d<${format}, read>`));
+    assert.equal(source.bindings["x"], { binding: 0, kind: "texels", access: "read", format });
+    assert.equal([...source.entries["main"]!.bindings].sort(), ["x", "y"]);
+  }
+  for (const other of [
+    "texture_storage_2d<rgba16float, read>",
+    "texture_storage_2d<rgba32float, read_write>",
+    "texture_storage_1d<rgba32float, read>",
+  ])
+    assert.throws(() => shaderFrom("other", declared(other)), /other\.wgsl:2: the texture x must be/);
+});
+
 test("params are packed at the offsets that WGSL prescribes", () => {
   const { source } = shaderFrom("all", TEXT);
   const offsets = Object.fromEntries(
