@@ -265,6 +265,10 @@ const denseWords = sizes.flatMap((w) =>
 const shuffledWords = few.flatMap((w) =>
   tiles([8, 16, 32, 64], [4, 8], 64, 256).map(([r, v]) => gather("shuffle", "dense", "word", r, v, w)),
 );
+/** Strips of a single image, by tiles that a texture suits. */
+const shuffledStrips = few.flatMap((w) =>
+  tiles([8, 16, 32], [1, 2, 4], 32, 32).map(([r, v]) => gather("shuffle", "dense", "strips", r, v, w)),
+);
 const denseVectors = sizes.flatMap((w) => [vector("dense", w), vectorQuads("dense", w)]);
 
 /** Where K is split there are few columns: tiles of few, and every other size of workgroup. */
@@ -280,6 +284,7 @@ const inUsualOrder: readonly Variant[] = [
   ...shuffledTiles("halves"),
   ...denseWords,
   ...shuffledWords,
+  ...shuffledStrips,
   ...([2, 4] as const).flatMap((side) => [...denseQuads, ...shuffledQuads].map(winograd(side))),
   ...[4, 16].flatMap((parts) => splitTiles.map(split(parts))),
   ...(["csr", "csr-f16"] as const).flatMap((format) => [
