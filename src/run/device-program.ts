@@ -6,11 +6,11 @@ import type { RecordableDispatch } from "../gpu/passes.ts";
 import type { CompiledKernel } from "../gpu/pipelines.ts";
 import { type TexelCopy, texelBytes } from "../gpu/texels.ts";
 import { STORAGE_USAGE, UNIFORM_USAGE } from "../gpu/usage.ts";
-import type { Dispatch, Operand } from "../kernels/lowering.ts";
+import type { Operand } from "../kernels/lowering.ts";
 import { toWords } from "../kernels/words.ts";
 import type { Lowered } from "../plan/lower.ts";
 import { operandKey, planMemory } from "../plan/memory.ts";
-import type { TexelFormat } from "../shader/source.ts";
+import { constantTexels, heldTexels, texelsNeeded } from "./program-texels.ts";
 
 /** One dispatch, ready to be recorded. */
 export interface ReadyDispatch extends RecordableDispatch {
@@ -77,7 +77,7 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
     const uniforms = packUniforms(gpu, live, compiled, acquire);
     const shared = texels > 0 ? gpu.createTexels(`${label} texels`, texels) : undefined;
     if (shared) textures.push(shared);
-    const held = new HeldTexels(shared);
+    const held = heldTexels(shared);
     const dispatches = live.map(({ dispatch, label: name, step }, i): ReadyDispatch => {
       const kernel = compiled[i]!;
       const bindings: Record<string, Bound> = {};
@@ -132,61 +132,6 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
   function giveBack(): void {
     for (const buffer of owned.splice(0)) gpu.pool.release(buffer);
     if (textures.length > 0) void gpu.destroyBuffers(textures.splice(0));
-  }
-}
-
-/** What dispatches bind as textures. */
-const texelsBound = (
-  dispatch: Dispatch,
-): { readonly variable: string; readonly operand: Operand; readonly count: number }[] =>
-  Object.entries(dispatch.texels ?? {}).map(([variable, count]) => ({
-    variable,
-    operand: dispatch.bindings[variable]!,
-    count,
-  }));
-
-/** vec4s of the one texture that all dispatches share, each filling it before it runs. */
-const texelsNeeded = (live: Lowered["dispatches"]): number =>
-  Math.max(
-    0,
-    ...live
-      .flatMap(({ dispatch }) => texelsBound(dispatch))
-      .map(({ operand, count }) => (operand.kind === "constant" ? 0 : count)),
-  );
-
-/** By their numbers, the formats of the constants that are textures. */
-function constantTexels(
-  live: Lowered["dispatches"],
-  compiled: readonly CompiledKernel[],
-): ReadonlyMap<number, TexelFormat | undefined> {
-  const formats = new Map<number, TexelFormat | undefined>();
-  for (const [i, { dispatch }] of live.entries()) {
-    for (const { variable, operand } of texelsBound(dispatch)) {
-      if (operand.kind === "constant") formats.set(operand.id, compiled[i]!.bindings[variable]?.format);
-    }
-  }
-  return formats;
-}
-
-/** What the shared texture holds as dispatches go by, so that what two of them read is copied once. */
-class HeldTexels {
-  readonly #texture: GPUTexture | undefined;
-  #copy: TexelCopy | undefined;
-
-  constructor(texture: GPUTexture | undefined) {
-    this.#texture = texture;
-  }
-
-  /** The copy that has to be made, if any, for so many vec4s of a buffer to be there. */
-  take(buffer: GPUBuffer, texels: number): TexelCopy | undefined {
-    if (this.#copy?.buffer === buffer && this.#copy.texels >= texels) return undefined;
-    this.#copy = { buffer, texture: this.#texture!, texels };
-    return this.#copy;
-  }
-
-  /** Buffers that have been written since. */
-  forget(written: readonly GPUBuffer[]): void {
-    if (this.#copy && written.includes(this.#copy.buffer)) this.#copy = undefined;
   }
 }
 
