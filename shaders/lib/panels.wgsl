@@ -2,7 +2,7 @@
 // texture of words. Every lane loads one texel of a panel, or a few, and passes its words on by subgroupShuffle, so that a panel of up
 // to 32 words costs one load. Needs subgroups of at least 8. The last panel of a block row ends with zeros.
 const R: u32 = 8u; // @spec 2 4 8 16 32
-const U: u32 = 2u; // @spec 1 2 3 4
+const U: u32 = 2u; // @spec 1 2 4
 const TEXELS: u32 = (U + U * R + 3u) / 4u; // of a panel
 const LOADS: u32 = (TEXELS + 7u) / 8u;
 alias Weights = array<vec4<u32>, LOADS>;

@@ -33,14 +33,13 @@ export interface DeviceMemory {
 export function createMemory(state: DeviceState, label: string, budget: number): DeviceMemory {
   const { device } = state;
   const owned = new Map<Resource, number>();
-  let buffers = 0;
   let bytes = 0;
   let peakBytes = 0;
   let relieve: (bytes: number) => void = () => {};
 
   const forget = (resource: Resource): void => {
     bytes -= owned.get(resource) ?? 0;
-    if (owned.delete(resource) && "size" in resource) buffers--;
+    owned.delete(resource);
   };
   /** Makes something of so many bytes, unless it is beyond the budget. */
   const make = <T extends Resource>(what: string, size: number, build: () => T): T => {
@@ -56,7 +55,6 @@ export function createMemory(state: DeviceState, label: string, budget: number):
     const made = build();
     const scope = device.popErrorScope();
     owned.set(made, size);
-    if ("size" in made) buffers++;
     bytes += size;
     peakBytes = Math.max(peakBytes, bytes);
     state
@@ -112,7 +110,7 @@ export function createMemory(state: DeviceState, label: string, budget: number):
       memory.destroy([...owned.keys()]);
     },
     owns: (resource) => owned.has(resource),
-    stats: () => ({ buffers, bytes, peakBytes }),
+    stats: () => ({ buffers: [...owned.keys()].filter((one) => "size" in one).length, bytes, peakBytes }),
     onPressure(release) {
       relieve = release;
     },

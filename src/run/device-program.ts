@@ -120,9 +120,7 @@ export async function buildDeviceProgram(gpu: Gpu, lowered: Lowered, label: stri
         constants: constantBytes,
         uniforms: uniforms.bytes,
       },
-      dispose() {
-        giveBack();
-      },
+      dispose: giveBack,
     };
   } catch (error) {
     giveBack();

@@ -1,4 +1,4 @@
-/** vec4s in a row of a texture that holds a copy of a buffer; as in shaders/lib/x-texels.wgsl. */
+/** vec4s in a row of a texture that holds a copy of a buffer; as in shaders/lib/texels.wgsl. */
 export const TEXELS_PER_ROW = 8192;
 
 /** Rows of the largest texture that every WebGPU device takes (`maxTextureDimension2D`), with rows as long. */
