@@ -5,7 +5,6 @@ import {
   type ColumnCut,
   type ColumnsProblem,
   floatsOf,
-  interleavedOf,
   type Load,
   quadsRead,
   stripsOf,
@@ -62,7 +61,6 @@ export function estimate(
     const weights = four ? quad + 4 * rates.fma : rates.word + rates.fma;
     return steps * p.k * (2 * rates.uniformWord + weights);
   }
-  if (loop === "ell") return estimateEll(p, variant, cut, density, rates);
   if (loop === "slices") return estimateSlices(p, variant, cut, density, kind);
   if (loop === "matrix") return estimateMatrix(p, variant, cut, rates);
   const floats = floatsOf(cut.load);
@@ -147,28 +145,6 @@ function vectorEntry(format: Format, { quad, word }: Rates): number {
   return (format === "csr-u16" ? word + eightBytes(quad) : eightBytes(quad)) / 2 + 2;
 }
 
-/** Per chunk the loads of x and an inner loop per slice; per step one weight per lane, and a shuffle and a multiply-add per float. */
-function estimateEll(
-  p: ColumnsProblem,
-  variant: Variant,
-  cut: ColumnCut,
-  density: number,
-  rates: Rates,
-): number {
-  const { channels, chunks, words } = interleavedOf(p, cut.load);
-  const [across, down] = groupsOf(p, variant, cut);
-  const workgroups = across * down * idle(across * down * variant.workgroup, rates);
-  const slices = variant.rows / 8;
-  const { columns } = variant;
-  const innerLoop = 40;
-  const chunk = columns * rates.quad + rates.uniformWord + slices * (2 * rates.uniformWord + innerLoop);
-  const step = rates.quad + 4 * columns * (rates.shuffle + rates.fma);
-  const taps = p.k / channels;
-  const copy = p.groups * chunks * words * (rates.quad + 4 * rates.store);
-  const finish = variant.rows * columns * 4 * (rates.store / 8);
-  return workgroups * (chunks * taps * chunk + p.k * density * slices * step + finish) + copy;
-}
-
 /**
  * Per chunk of 8 columns the loads of x, each lane in a plane of its own, and as many steps for each slice as rows keep weights.
  * The cost of a load and of code that is too long were fitted to times on lavapipe.
@@ -183,18 +159,19 @@ function estimateSlices(
   const rates = ratesOf(kind);
   const [across, down] = groupsOf(p, variant, cut);
   const workgroups = across * down * idle(across * down * variant.workgroup, rates);
-  const { rows, columns } = variant;
-  const slices = rows / 8;
+  const { rows, columns, texels } = variant;
   const floats = floatsOf(cut.load);
-  const chunk =
-    columns * (variant.texels ? rates.texel : 3 * loadCost(cut.load, rates, variant)) + 3 * rates.word;
-  const step = rates.word + positionCost + floats * columns * (rates.shuffle + rates.fma);
+  const perChunk = rows * density;
+  const chunk = texels
+    ? (columns + Math.ceil((2 + perChunk) / 4)) * rates.texel
+    : columns * 3 * loadCost(cut.load, rates, variant) + 3 * rates.word;
+  const step = (texels ? 0 : rates.word) + positionCost + floats * columns * (rates.shuffle + rates.fma);
   const finish = rows * columns * floats * (rates.store / 8);
   const copy = copyCost(p, variant, cut, rates);
-  const writtenOut = slices * columns * 8 * density;
+  const writtenOut = perChunk * columns;
   const pressure = kind.software && writtenOut > 64 ? 1.6 : 1;
   const narrow = kind.software ? 1 : rates.lanes / 8;
-  const steps = (p.k / 8) * (chunk + 8 * density * slices * step);
+  const steps = (p.k / 8) * (chunk + perChunk * step);
   return workgroups * (narrow * steps * pressure + finish) + copy;
 }
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { nmPattern } from "../../bench/kernels/patterns.ts";
-import { nmDensity, packNm, packNmSlices, packNmVector, patternOf } from "../../src/kernels/columns/nm.ts";
+import { nmDensity, packNm, packNmVector, patternOf } from "../../src/kernels/columns/nm.ts";
 import type { Packed, WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import type { ColumnsProblem } from "../../src/kernels/columns/problem.ts";
 import { seeded } from "../../src/tensor/random.ts";
@@ -123,42 +123,6 @@ test("blocks side by side, as a single column reads them, come back too", () => 
         }
       }
       assert.equal(values, w.values);
-    }),
-  );
-});
-
-test("slices of eight rows come back, and lanes past the last column load what another does", () => {
-  fc.assert(
-    fc.property(cases(3, [1]), fc.constantFrom(2, 4, 8), (c, slices) => {
-      const { p, w, m } = c;
-      if (m > 8) return;
-      const packed = packNmSlices(p, w, slices, evenly(p.k));
-      const { N, M, BITS } = packed.launch!.spec as { N: number; M: number; BITS: number };
-      const { positions, weights, offsets } = packed.arrays as {
-        positions: Uint32Array;
-        weights: Float32Array;
-        offsets: Uint32Array;
-      };
-      const steps = (N * 8) / M;
-      const words = Math.ceil((slices * steps * BITS) / 32);
-      const chunks = offsets.length / 8;
-      const perGroup = Math.ceil(p.rowsPerGroup / (8 * slices));
-      const values = new Float32Array(w.values.length);
-      for (let at = 0; at < weights.length; at++) {
-        const lane = at % 8;
-        const step = Math.floor(at / 8) % (slices * steps);
-        const place = Math.floor(at / (8 * slices * steps));
-        const bit = step * BITS;
-        const field =
-          (positions[(place * words + (bit >> 5)) * 8 + lane]! >>> (bit & 31)) & ((1 << BITS) - 1);
-        const column = (place % chunks) * 8 + Math.floor((step % steps) / N) * M + field;
-        const group = Math.floor(place / chunks);
-        const within = (group % perGroup) * 8 * slices + Math.floor(step / steps) * 8 + lane;
-        put(values, c, Math.floor(group / perGroup) * p.rowsPerGroup + within, column, weights[at]!);
-        if (weights[at] !== 0) assert.is(offsets[column], 7 * column);
-      }
-      assert.equal(values, w.values);
-      assert.ok(offsets.every((o) => o <= 7 * (p.k - 1)));
     }),
   );
 });

@@ -1,3 +1,4 @@
+import { popcount } from "./bits.ts";
 import { blocksPerGroup, type WeightMatrix } from "./pack.ts";
 import type { ColumnsProblem } from "./problem.ts";
 
@@ -52,12 +53,6 @@ function cheapest(left: readonly number[], union: Uint32Array, bits: Uint32Array
     }
   }
   return best;
-}
-
-function popcount(v: number): number {
-  let n = v - ((v >>> 1) & 0x55555555);
-  n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
-  return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 const known = new WeakMap<WeightMatrix, Map<number, Uint32Array>>();

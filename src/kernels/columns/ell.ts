@@ -1,37 +1,76 @@
-import { type Packed, packed, type WeightMatrix } from "./pack.ts";
-import { type ColumnsProblem, channelsPerChunk, interleavedOf, type Load } from "./problem.ts";
+import { type ColumnMasks, combineColumns, mostRows } from "./combine.ts";
+import type { WeightMatrix } from "./pack.ts";
+import type { ColumnsProblem } from "./problem.ts";
+import { lanes, noPick, noRow, type Schedule, scheduledDensity } from "./slices.ts";
 
-/** Rows of a slice: lanes that step together. */
-const lanes = 8;
-const none = 0xffffffff;
+/** Weights per row and chunk that a schedule may have. */
+const stepCounts = [1, 2, 3, 4] as const;
 
-/** A chunk of columns of W: one tap of up to 8 channels. */
-interface Chunk {
-  /** In loads, before the channels that lie side by side. */
-  readonly offset: number;
-  /** Columns of W, by channel of the chunk. */
-  readonly columns: readonly number[];
+/**
+ * What a chunk costs a thread of so many slices, in cycles of a step of one slice (fitted to N:M on lavapipe): its loads of x,
+ * and of every slice its sums, which are carried to the next chunk, and its steps.
+ */
+const chunkCost = (slices: number, steps: number): number => 35 + slices * (6 + 20 * steps);
+
+const known = new WeakMap<WeightMatrix, Map<number, Schedule>>();
+
+/** Unstructured weights in groups of `slices` slices, columns combined; worked out once per matrix. */
+export function scheduleEll(p: ColumnsProblem, w: WeightMatrix, slices: number): Schedule {
+  let schedules = known.get(w);
+  if (!schedules) {
+    schedules = new Map();
+    known.set(w, schedules);
+  }
+  let schedule = schedules.get(slices);
+  if (!schedule) {
+    schedule = combined(p, w, slices);
+    schedules.set(slices, schedule);
+  }
+  return schedule;
 }
 
-/** The chunks of a row of W, all taps of 8 channels before those of the next 8. */
-function chunksOf(p: ColumnsProblem, load: Load): Chunk[] {
-  const { channels, chunks, words, within } = interleavedOf(p, load);
-  const taps = p.k / channels;
-  return Array.from({ length: chunks * taps }, (_, i): Chunk => {
-    const chunk = Math.floor(i / taps);
-    const tap = i % taps;
-    const count = Math.min(channelsPerChunk, channels - chunk * channelsPerChunk);
-    const columns = Array.from({ length: count }, (_, c) => (chunk * channelsPerChunk + c) * taps + tap);
-    return { offset: chunk * words + within[tap]!, columns };
-  });
+/** Steps over those that full rows would need, in groups as large as there are rows for. */
+export function ellDensity(p: ColumnsProblem, w: WeightMatrix): number {
+  const fitting = [8, 4, 2].find((slices) => slices * lanes <= p.rowsPerGroup) ?? 2;
+  return scheduledDensity(scheduleEll(p, w, fitting), w);
 }
 
-/** Rows of each slice: those of like length together, so that few lanes idle; whole groups of `slices` slices. */
-function rowsOfSlices(p: ColumnsProblem, w: WeightMatrix, slices: number): Uint32Array {
+function combined(p: ColumnsProblem, w: WeightMatrix, slices: number): Schedule {
+  const rowsPerGroup = lanes * slices;
+  const rows = rowsOfGroups(p, w, rowsPerGroup);
+  const masks = Array.from({ length: rows.length / rowsPerGroup }, (_, group) =>
+    masksOf(w, rows.subarray(group * rowsPerGroup, (group + 1) * rowsPerGroup)),
+  );
+  const [sample] = masks;
+  const costs = stepCounts.map((n) => (sample ? combineColumns(sample, n).length : 0) * chunkCost(slices, n));
+  const steps = stepCounts[costs.indexOf(Math.min(...costs))]!;
+  const groups = masks.map((mask) => combineColumns(mask, steps));
+  const starts = new Uint32Array(groups.length + 1);
+  for (const [group, chunks] of groups.entries()) starts[group + 1] = starts[group]! + chunks.length;
+  const columns = new Uint32Array(starts.at(-1)! * lanes);
+  const picks = new Uint8Array(starts.at(-1)! * rowsPerGroup * steps).fill(noPick);
+  for (const [at, chunk] of groups.flat().entries()) {
+    // Lanes without a column load what the first does.
+    for (let lane = 0; lane < lanes; lane++)
+      columns[at * lanes + lane] = chunk.columns[lane] ?? chunk.columns[0]!;
+    const counts = new Uint8Array(rowsPerGroup);
+    for (let i = 0; i < chunk.columns.length; i++) {
+      for (let place = 0; place < rowsPerGroup; place++) {
+        const takes = place < mostRows / 2 ? chunk.low[i]! : chunk.high[i]!;
+        if (((takes >>> (place % (mostRows / 2))) & 1) === 0) continue;
+        picks[(at * rowsPerGroup + place) * steps + counts[place]!++] = i;
+      }
+    }
+  }
+  return { rowsPerGroup, steps, starts, rows, columns, picks };
+}
+
+/** Rows of each group: those of like length together, so that few steps are zeros. */
+function rowsOfGroups(p: ColumnsProblem, w: WeightMatrix, rowsPerGroup: number): Uint32Array {
   const counts = new Uint32Array(w.rows);
   for (let i = 0; i < w.values.length; i++) if (w.values[i] !== 0) counts[Math.floor(i / w.k)]!++;
-  const each = Math.ceil(p.rowsPerGroup / (lanes * slices)) * lanes * slices;
-  const rows = new Uint32Array(each * p.groups).fill(none);
+  const each = Math.ceil(p.rowsPerGroup / rowsPerGroup) * rowsPerGroup;
+  const rows = new Uint32Array(each * p.groups).fill(noRow);
   for (let group = 0; group < p.groups; group++) {
     const first = group * p.rowsPerGroup;
     const own = Array.from({ length: p.rowsPerGroup }, (_, i) => first + i);
@@ -43,78 +82,13 @@ function rowsOfSlices(p: ColumnsProblem, w: WeightMatrix, slices: number): Uint3
   return rows;
 }
 
-/**
- * Unstructured weights in slices of 8 rows and chunks of 8 channels, for lib/ell: per group of `slices` slices, per chunk and
- * slice, as many steps as its fullest row has weights there. Taps must be the same for every channel.
- */
-export function packEll(p: ColumnsProblem, w: WeightMatrix, slices: number, load: Load): Packed {
-  const chunks = chunksOf(p, load);
-  const rows = rowsOfSlices(p, w, slices);
-  const steps: number[] = [0];
-  const bits: number[] = [];
-  const value = new Float32Array(1);
-  const word = new Uint32Array(value.buffer);
-  let total = 0;
-  for (let first = 0; first < rows.length; first += lanes * slices) {
-    for (const { columns } of chunks) {
-      for (let s = 0; s < slices; s++) {
-        const lists = Array.from({ length: lanes }, (_, lane) => {
-          const row = rows[first + s * lanes + lane]!;
-          if (row === none) return [];
-          return columns.flatMap((k, c) => (w.values[row * w.k + k] === 0 ? [] : [c]));
-        });
-        const most = Math.max(...lists.map((l) => l.length));
-        for (let step = 0; step < most; step++) {
-          for (const [lane, list] of lists.entries()) {
-            const c = list[step];
-            value[0] = c === undefined ? 0 : w.values[rows[first + s * lanes + lane]! * w.k + columns[c]!]!;
-            bits.push(word[0]!, c ?? 0);
-          }
-        }
-        total += most;
-        steps.push(total);
-      }
-    }
+function masksOf(w: WeightMatrix, rows: Uint32Array): ColumnMasks {
+  const masks = { low: new Uint32Array(w.k), high: new Uint32Array(w.k) };
+  for (const [place, row] of rows.entries()) {
+    if (row === noRow) continue;
+    const words = place < mostRows / 2 ? masks.low : masks.high;
+    const bit = 1 << (place % (mostRows / 2));
+    for (let k = 0; k < w.k; k++) if (w.values[row * w.k + k] !== 0) words[k]! |= bit;
   }
-  const arrays = {
-    steps: Uint32Array.from(steps),
-    offsets: Uint32Array.from(chunks, (c) => c.offset),
-    entries: Uint32Array.from(bits),
-    rows,
-  };
-  return packed(arrays, (total * lanes) / Math.max(1, w.rows * w.k));
-}
-
-/** Steps over those that full rows would need: what decides how long the kernel takes. */
-export function ellDensity(p: ColumnsProblem, w: WeightMatrix): number {
-  const { channels } = interleavedOf(p, "word");
-  const taps = p.k / channels;
-  const rows = rowsOfSlices(p, w, 1);
-  let total = 0;
-  for (let first = 0; first < rows.length; first += lanes) {
-    for (let chunk = 0; chunk < channels; chunk += channelsPerChunk) {
-      for (let tap = 0; tap < taps; tap++) {
-        let most = 0;
-        for (let lane = 0; lane < lanes; lane++) {
-          const row = rows[first + lane]!;
-          if (row === none) continue;
-          let count = 0;
-          const end = Math.min(chunk + channelsPerChunk, channels);
-          for (let c = chunk; c < end; c++) if (w.values[row * w.k + c * taps + tap] !== 0) count++;
-          most = Math.max(most, count);
-        }
-        total += most;
-      }
-    }
-  }
-  return (total * lanes) / Math.max(1, w.rows * w.k);
-}
-
-/** Does every channel have the same taps, a whole number of channels apart, so that channels can lie side by side? */
-export function interleaves(p: ColumnsProblem): boolean {
-  if (p.xChannel === 0 || p.xGroup % p.xChannel !== 0) return false;
-  const channels = p.xGroup / p.xChannel;
-  if (channels === 0 || p.k % channels !== 0) return false;
-  const taps = p.k / channels;
-  return p.taps.every((t, i) => t === Math.floor(i / taps) * p.xChannel + p.taps[i % taps]!);
+  return masks;
 }

@@ -1,7 +1,7 @@
 /**
  * How a weight lies in memory. `block8x1`: eight consecutive output channels share a column. `rows8x1`: eight output channels
  * with like patterns do, wherever they are, so that an unstructured mask runs in blocks; the zeros that a row gets from its
- * seven neighbours are stored. `ell`: sliced ELL, eight rows by eight channels at a time. `csr-u16`: CSR with 16-bit steps from
+ * seven neighbours are stored. `ell`: sliced ELL, eight rows by eight combined columns at a time. `csr-u16`: CSR with 16-bit steps from
  * offset to offset, 6 bytes per non-zero instead of 8, for single columns, where the weights' bytes count. `csr-f16`: and with weights in
  * half precision, 4 bytes; only weights that half precision holds exactly are taken. `nm4x1`: vector-wise N:M, of every M columns the
  * same N in four consecutive output channels, whatever N and M the weights show; `nm1x1`: in each by itself. `dense-f16`: dense in

@@ -1,5 +1,5 @@
 import type { Realised } from "./launch.ts";
-import { type ColumnCut, type ColumnsProblem, interleavedOf, quadsRead, stripsOf } from "./problem.ts";
+import { type ColumnCut, type ColumnsProblem, quadsRead, stripsOf } from "./problem.ts";
 
 /** A copy of x that a kernel reads in its place. */
 export interface Laid extends Pick<Realised, "scratch" | "launches"> {
@@ -51,45 +51,6 @@ export function layHalves(p: ColumnsProblem, cut: ColumnCut): Laid {
         bindings: { x: "x", halves: "halves" },
         params: { count, x_base: p.xBase / 4 },
         groups: Math.ceil(count / copySize),
-      },
-    ],
-  };
-}
-
-/** Chunks take the place of entries, and x starts at its first tap. */
-export function interleavedParams(p: ColumnsProblem, cut: ColumnCut): Readonly<Record<string, number>> {
-  const { chunks, channels, words } = interleavedOf(p, cut.load);
-  return { k: (chunks * p.k) / channels, x_base: 0, x_group: chunks * words };
-}
-
-/** Copies x so that the channels of a chunk lie side by side. */
-export function interleave(p: ColumnsProblem, cut: ColumnCut): Laid {
-  const strips = cut.load === "strips" ? stripsOf(p) : undefined;
-  const { channels, chunks, words } = interleavedOf(p, cut.load);
-  const elements = p.groups * chunks * words * 8;
-  const u = strips ? 1 : 4;
-  return {
-    name: "interleaved",
-    scratch: { interleaved: elements * 4 },
-    launches: [
-      {
-        kernel: strips ? "conv/interleave-strips" : "conv/interleave",
-        spec: {},
-        constants: { WG_SIZE: copySize },
-        bindings: { x: "x", interleaved: "interleaved" },
-        params: {
-          channels,
-          chunks,
-          groups: p.groups,
-          words,
-          x_base: p.xBase / u,
-          x_channel: p.xChannel / u,
-          x_group: p.xGroup / u,
-          plane: strips?.words ?? words,
-          x_plane: p.xSteps[0],
-          strip: strips?.step ?? 0,
-        },
-        groups: Math.ceil(elements / copySize),
       },
     ],
   };

@@ -7,6 +7,7 @@ import {
   type WeightMatrix,
 } from "./pack.ts";
 import type { ColumnsProblem } from "./problem.ts";
+import { lanes, noPick, noRow, type Schedule } from "./slices.ts";
 
 /**
  * At most `n` of every `m` consecutive columns of W, the last of which may be fewer, hold a value in some of R consecutive rows
@@ -18,8 +19,6 @@ export interface Pattern {
 }
 
 const groupSizes = [4, 8, 16] as const;
-/** Columns of a chunk of lib/nm-slices: one per lane. */
-const lanes = 8;
 
 /** Bits of a position within its group. */
 const bitsOf = ({ m }: Pattern): number => (m === 4 ? 2 : 4);
@@ -46,7 +45,7 @@ export function patternOf(p: ColumnsProblem, w: WeightMatrix, r: number, most = 
   return patterns.get(key);
 }
 
-/** The pattern of single rows that lib/nm-slices can run. */
+/** The pattern of single rows that chunks of lib/slices hold whole groups of. */
 export const slicePatternOf = (p: ColumnsProblem, w: WeightMatrix): Pattern | undefined =>
   patternOf(p, w, 1, lanes);
 
@@ -182,40 +181,37 @@ function finished(
   };
 }
 
-/**
- * N:M of single rows in slices of 8 for lib/nm-slices: per group of `slices` slices and chunk of 8 columns, the positions of each
- * lane in words, and the weights slice by slice, step by step, lane by lane.
- */
-export function packNmSlices(
-  p: ColumnsProblem,
-  w: WeightMatrix,
-  slices: number,
-  offsets: Uint32Array,
-): Packed {
+/** N:M of single rows in groups of `slices` slices: chunks of consecutive columns, of which every row takes as many as of any other. */
+export function scheduleNm(p: ColumnsProblem, w: WeightMatrix, slices: number): Schedule {
   const pattern = slicePatternOf(p, w)!;
-  const bits = bitsOf(pattern);
   const steps = (pattern.n * lanes) / pattern.m;
-  const words = Math.ceil((slices * steps * bits) / 32);
-  const chunks = Math.ceil(p.k / lanes);
-  const perGroup = blocksPerGroup(p, lanes * slices);
-  const positions = new Uint32Array(p.groups * perGroup * chunks * words * lanes);
-  const weights = new Float32Array(p.groups * perGroup * chunks * slices * steps * lanes);
-  forEntries(p, w, 1, pattern, (_, e, [row], column) => {
-    const within = row! % p.rowsPerGroup;
-    const lane = within % lanes;
-    const slice = Math.floor(within / lanes) % slices;
-    const group = Math.floor(row! / p.rowsPerGroup) * perGroup + Math.floor(within / (lanes * slices));
-    const at = group * chunks + Math.floor(e / steps);
-    const step = slice * steps + (e % steps);
-    const bit = step * bits;
-    positions[(at * words + (bit >> 5)) * lanes + lane]! |= (column % pattern.m) << (bit & 31);
-    weights[(at * slices * steps + step) * lanes + lane] = w.values[row! * w.k + column]!;
-  });
-  const density = weights.length / Math.max(1, w.rows * w.k);
-  // Lanes past the last column load what another does; no weight asks for it.
-  const ofLanes = Uint32Array.from({ length: chunks * lanes }, (_, k) => offsets[Math.min(k, p.k - 1)]!);
+  const perRow = Math.ceil(p.k / lanes);
+  const rowsPerGroup = lanes * slices;
+  const perGroup = blocksPerGroup(p, rowsPerGroup);
+  const groups = p.groups * perGroup;
+  const picks = new Uint8Array(groups * perRow * rowsPerGroup * steps).fill(noPick);
+  const rows = new Uint32Array(groups * rowsPerGroup).fill(noRow);
+  for (let row = 0; row < w.rows; row++) {
+    const within = row % p.rowsPerGroup;
+    const group = Math.floor(row / p.rowsPerGroup) * perGroup + Math.floor(within / rowsPerGroup);
+    const place = within % rowsPerGroup;
+    rows[group * rowsPerGroup + place] = row;
+    const counts = new Uint8Array(perRow);
+    for (const column of presentColumns(w, [row])) {
+      const chunk = Math.floor(column / lanes);
+      const at = ((group * perRow + chunk) * rowsPerGroup + place) * steps;
+      picks[at + counts[chunk]!++] = column % lanes;
+    }
+  }
   return {
-    ...packed({ positions, weights, offsets: ofLanes }, density),
-    launch: { spec: { N: pattern.n, M: pattern.m, BITS: bits } },
+    rowsPerGroup,
+    steps,
+    starts: Uint32Array.from({ length: groups + 1 }, (_, group) => group * perRow),
+    rows,
+    // Lanes past the last column load what another does; no weight asks for it.
+    columns: Uint32Array.from({ length: groups * perRow * lanes }, (_, i) =>
+      Math.min(i % (perRow * lanes), p.k - 1),
+    ),
+    picks,
   };
 }

@@ -159,25 +159,6 @@ export function stripsOf(p: ColumnsProblem): Strips {
   };
 }
 
-/** x with the channels of a chunk side by side: chunks of `channelsPerChunk` per group, each with `words` elements per channel. */
-export interface Interleaved {
-  readonly channels: number;
-  readonly chunks: number;
-  readonly words: number;
-  /** Of each tap within its channel, in loads. */
-  readonly within: Uint32Array;
-}
-
-export const channelsPerChunk = 8;
-
-export function interleavedOf(p: ColumnsProblem, load: Load): Interleaved {
-  const channels = p.xGroup / p.xChannel;
-  const chunks = Math.ceil(channels / channelsPerChunk);
-  const within = p.taps.map((t) => (t % p.xChannel) / (load === "quad" ? 4 : 1));
-  if (load === "strips") return { channels, chunks, words: p.out[0] * stripsOf(p).words, within };
-  return { channels, chunks, words: p.xChannel / 4, within };
-}
-
 /** Offsets of the taps of one row of W, in loads. */
 export const offsetsOf = (p: ColumnsProblem, load: Load): Uint32Array =>
   load === "word" ? p.taps : load === "strips" ? stripsOf(p).taps : p.taps.map((t) => t / 4);

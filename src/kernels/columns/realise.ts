@@ -1,12 +1,12 @@
 import { mostTexels } from "../../shader/texels.ts";
 import { rowClusters } from "./cluster.ts";
-import { ellDensity, interleaves, packEll } from "./ell.ts";
+import { ellDensity, scheduleEll } from "./ell.ts";
 import { blockRowsOf, type Format, isClustered, isCsr, isDense, isHalf, isNm } from "./formats.ts";
 import { halfScale } from "./half.ts";
 import type { Launch, Realised } from "./launch.ts";
-import { interleave, interleavedParams, type Laid, layHalves, layStrips } from "./lay.ts";
+import { type Laid, layHalves, layStrips } from "./lay.ts";
 import { packMatrices } from "./matrix.ts";
-import { nmDensity, packNm, packNmSlices, packNmVector, patternOf, slicePatternOf } from "./nm.ts";
+import { nmDensity, packNm, packNmVector, patternOf, scheduleNm, slicePatternOf } from "./nm.ts";
 import {
   blockDensity,
   blocksPerGroup,
@@ -29,6 +29,7 @@ import {
   offsetsOf,
   texelsRead,
 } from "./problem.ts";
+import { packSlices } from "./slices.ts";
 import { partsOf, splitWeight, sumParts } from "./split.ts";
 import type { Variant } from "./variants.ts";
 import { productsOf, tilingOf, transformWeight } from "./winograd.ts";
@@ -59,7 +60,6 @@ export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefin
   // A sparse one knows no groups.
   if (variant.loop === "vector" && !(few && (p.groups === 1 || variant.format === "dense"))) return undefined;
   if (variant.loop === "matrix" && few) return undefined;
-  if (variant.loop === "ell" && !interleaves(p)) return undefined;
   if (variant.winograd) {
     const tiling = tilingOf(p, variant.winograd);
     return tiling && cutFor(productsOf(p, tiling), { ...variant, winograd: 0 });
@@ -76,7 +76,7 @@ export function groupsOf(
 ): readonly [number, number, number] {
   const rows = p.groups * p.rowsPerGroup;
   if (variant.loop === "vector") return [Math.ceil(p.rowsPerGroup / variant.rows), cut.columns, p.groups];
-  if (variant.loop === "ell" || variant.loop === "slices" || variant.loop === "matrix")
+  if (variant.loop === "slices" || variant.loop === "matrix")
     return [Math.ceil(cut.columns / variant.columns), p.groups * blocksPerGroup(p, variant.rows), 1];
   const across = Math.ceil(cut.columns / (variant.workgroup * variant.columns));
   const down = isCsr(variant.format) ? rows : p.groups * blocksPerGroup(p, variant.rows);
@@ -95,11 +95,13 @@ function packFor(p: ColumnsProblem, variant: Variant, w: WeightMatrix): Packed {
     const columns = packTransposed(p, w, rowsPerThread(variant));
     return isHalf(variant.format) ? halved(columns, halfScale(w)!) : columns;
   }
-  if (variant.format === "ell") return packEll(p, w, variant.rows / 8, variant.load);
   const offsets = offsetsOf(p, variant.load);
   if (variant.loop === "matrix") return packMatrices(p, w, variant, offsets);
+  if (variant.loop === "slices") {
+    const schedule = variant.format === "ell" ? scheduleEll : scheduleNm;
+    return packSlices(w, schedule(p, w, variant.rows / 8), offsets, variant.texels === true);
+  }
   if (isNm(variant.format)) {
-    if (variant.loop === "slices") return packNmSlices(p, w, variant.rows / 8, offsets);
     const pack = variant.loop === "vector" ? packNmVector : packNm;
     return pack(p, w, blockRowsOf(variant.format), offsets);
   }
@@ -144,7 +146,7 @@ export function storedDensity(p: ColumnsProblem, format: Format, w: WeightMatrix
 
 function countStored(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
   if (isDense(format)) return 1;
-  if (format === "ell") return interleaves(p) ? ellDensity(p, w) : 1;
+  if (format === "ell") return ellDensity(p, w);
   const r = blockRowsOf(format);
   if (isNm(format)) return nmDensity(p, w, r);
   return blockDensity(p, w, r, isClustered(format) ? rowClusters(p, w, r) : undefined);
@@ -159,7 +161,7 @@ const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
 export function takesWeight(p: ColumnsProblem, variant: Variant, w: ColumnsWeight): boolean {
   if (isVariable(w))
     return variant.format === "dense" && !variant.winograd && variant.parts === 1 && !inPanels(variant);
-  if (variant.loop === "slices") return slicePatternOf(p, w) !== undefined;
+  if (variant.loop === "slices") return variant.format === "ell" || slicePatternOf(p, w) !== undefined;
   if (isNm(variant.format)) return patternOf(p, w, blockRowsOf(variant.format)) !== undefined;
   return !isHalf(variant.format) || halfScale(w) !== undefined;
 }
@@ -178,7 +180,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
     return sumParts(p, parts, realise(parts, { ...variant, parts: 1 }, cut, weight));
   }
   const weights = isVariable(w) ? packOnDevice(p, variant, w) : packOnHost(p, variant, w);
-  const laid = layFor(p, variant, cut);
+  const laid = layFor(p, cut);
   const { launch } = weights;
   const texels = variant.texels && { texels: { x: texelsRead(p, cut), ...launch?.texels } };
   const [across, down, deep] = groupsOf(p, variant, cut);
@@ -192,7 +194,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
       HAS_RESIDUAL: p.residual ? 1 : 0,
     },
     bindings: {
-      ...(variant.loop === "ell" ? { interleaved: "interleaved" } : { x: laid?.name ?? "x" }),
+      x: laid?.name ?? "x",
       bias: "bias",
       // Whatever is bound where there is no residual is not read; it only must not be written by the same dispatch.
       residual: p.residual ? "residual" : laid ? "bias" : "x",
@@ -204,7 +206,6 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
     params: {
       ...columnsParams(p, cut, blocksPerGroup(p, variant.rows)),
       ...(weights.scale !== undefined && { scale: weights.scale }),
-      ...(variant.loop === "ell" && interleavedParams(p, cut)),
       ...launch?.params,
     },
     ...texels,
@@ -219,8 +220,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
   };
 }
 
-function layFor(p: ColumnsProblem, variant: Variant, cut: ColumnCut): Laid | undefined {
-  if (variant.loop === "ell") return interleave(p, cut);
+function layFor(p: ColumnsProblem, cut: ColumnCut): Laid | undefined {
   if (cut.load === "strips") return layStrips(p);
   return cut.load === "halves" ? layHalves(p, cut) : undefined;
 }

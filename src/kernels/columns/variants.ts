@@ -5,7 +5,7 @@ import type { Load } from "./problem.ts";
 import type { TileSide } from "./winograd.ts";
 
 /** The loop that multiplies: what a load of weights costs, and how a group of threads shares it. */
-export type Loop = "uniform" | "shuffle" | "csr" | "pair" | "vector" | "ell" | "slices" | "matrix";
+export type Loop = "uniform" | "shuffle" | "csr" | "pair" | "vector" | "slices" | "matrix";
 
 /** One way to run a columns problem: kernels with their constants, for one format. Plain data; the list drives tests, bench and plan. */
 export interface Variant {
@@ -33,8 +33,7 @@ export interface Variant {
 }
 
 /** Lanes that a subgroup must have for a loop, at least; 0 where it needs none, or says itself which (`unitOf`). */
-export const subgroupOf = (loop: Loop): number =>
-  loop === "shuffle" || loop === "ell" || loop === "slices" ? 8 : 0;
+export const subgroupOf = (loop: Loop): number => (loop === "shuffle" || loop === "slices" ? 8 : 0);
 
 /** Does the variant round what it loads of x to half precision? */
 export const roundsX = ({ load, loop }: Variant): boolean => load === "halves" || loop === "matrix";
@@ -51,7 +50,7 @@ const suffix: Readonly<Record<Load, string>> = {
   strips: "-strips",
 };
 
-type Gather = Exclude<Loop, "vector" | "ell" | "slices" | "matrix">;
+type Gather = Exclude<Loop, "vector" | "slices" | "matrix">;
 
 const kernels: Readonly<Record<Exclude<Gather, "csr">, string>> = {
   uniform: "gather-block",
@@ -137,12 +136,12 @@ const nmVector = (rows: 1 | 4 | 8, workgroup: number): Variant => ({
   spec: rows > 1 ? { LOADS: rows / 4 } : {},
 });
 
-/** N:M of single rows, slices of 8 rows on the same columns of x. */
-const slices = (load: Load, count: number, columns: number): Variant => {
-  const kernel = `conv/slice-nm${suffix[load]}` as KernelName;
+/** Slices of 8 rows, all of them on the same columns of x. */
+const slices = (format: "ell" | "nm1x1", load: Load, count: number, columns: number): Variant => {
+  const kernel = `conv/slices${suffix[load]}` as KernelName;
   return {
     name: `${kernel.slice(5)}/r${8 * count}v${columns}`,
-    format: "nm1x1",
+    format,
     loop: "slices",
     kernel,
     load,
@@ -150,25 +149,6 @@ const slices = (load: Load, count: number, columns: number): Variant => {
     columns,
     workgroup: 8,
     spec: { RG: count, V: columns },
-    constants: {},
-    winograd: 0,
-    parts: 1,
-  };
-};
-
-/** Slices of 8 rows, all of them on the same columns of x. */
-const ell = (load: "quad" | "strips", slices: number, columns: number): Variant => {
-  const kernel = `conv/shuffle-ell${suffix[load]}` as KernelName;
-  return {
-    name: `${kernel.slice(5)}/r${8 * slices}v${columns}`,
-    format: "ell",
-    loop: "ell",
-    kernel,
-    load,
-    rows: 8 * slices,
-    columns,
-    workgroup: 8,
-    spec: { RG: slices, V: columns },
     constants: {},
     winograd: 0,
     parts: 1,
@@ -305,11 +285,10 @@ const inUsualOrder: readonly Variant[] = [
     ...[4, 8, 16].map((v) => gather("uniform", "nm1x1", "word", 1, v, w)),
   ]),
   ...([4, 8] as const).flatMap((r) => blockTiles(r, `nm${r}x1`)),
-  ...(["quad", "strips", "word"] as const).flatMap((load) =>
-    tiles([2, 4, 8], [2, 4, 8], 8, 32).map(([count, v]) => slices(load, count, v)),
-  ),
-  ...(["quad", "strips"] as const).flatMap((load) =>
-    [1, 2, 4, 8].flatMap((slices) => [4, 8].map((v) => ell(load, slices, v))),
+  ...(["nm1x1", "ell"] as const).flatMap((format) =>
+    (["quad", "strips", "word"] as const).flatMap((load) =>
+      tiles([2, 4, 8], [2, 4, 8], 8, 32).map(([count, v]) => slices(format, load, count, v)),
+    ),
   ),
   ...denseVectors,
   ...matrixVariants,

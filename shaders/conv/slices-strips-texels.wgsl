@@ -1,12 +1,13 @@
-// conv/slice-nm-strips-texels: conv/slice-nm for planes whose rows were put into strips by conv/strips, and these into a texture.
-// See lib/nm-slices. Reads per chunk of 8 columns and lane: 16V B of x, 4 B per weight, 4 B per up to 16 positions. No barrier.
+// conv/slices-strips-texels: 8 rows of W side by side, chunks of 8 columns; one image in strips, these in a texture, and W in another. See lib/slices.
+// Reads per chunk of 8 columns and lane: 16V B of x, 4 B of an offset, 4 B per 8 positions, 4 B per weight. No barrier.
 enable subgroups;
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"
 // @include "lib/quad.wgsl"
 // @include "lib/x-texels.wgsl"
 // @include "lib/finish-strips.wgsl"
-// @include "lib/nm-slices.wgsl"
+// @include "lib/chunks-texels.wgsl"
+// @include "lib/slices.wgsl"
 // @include "lib/store-slices.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

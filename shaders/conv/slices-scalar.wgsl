@@ -1,12 +1,13 @@
-// conv/slice-nm-scalar: N of every M columns of each row, 8 rows side by side, float columns. See lib/nm-slices.
-// Reads per chunk of 8 columns and lane: 4V B of x, 4 B per weight, 4 B per up to 16 positions. No barrier.
+// conv/slices-scalar: 8 rows of W side by side, chunks of 8 columns; columns of floats. See lib/slices.
+// Reads per chunk of 8 columns and lane: 4V B of x, 4 B of an offset, 4 B per 8 positions, 4 B per weight. No barrier.
 enable subgroups;
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"
 // @include "lib/word.wgsl"
 // @include "lib/x.wgsl"
 // @include "lib/finish.wgsl"
-// @include "lib/nm-slices.wgsl"
+// @include "lib/chunks.wgsl"
+// @include "lib/slices.wgsl"
 // @include "lib/store-slices.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

@@ -1,0 +1,21 @@
+// The chunks of lib/slices in two arrays.
+alias Chunk = array<u32, 1u + WORDS>;
+
+@group(0) @binding(1) var<storage, read> words: array<u32>; // chunks x (1 + WORDS) x 8: offset in X, positions
+@group(0) @binding(3) var<storage, read> weights: array<f32>; // chunks x RG x STEPS x 8
+
+fn fetch_chunk(at: u32, lane: u32) -> Chunk {
+  var some: Chunk;
+  for (var i: u32 = 0u; i < 1u + WORDS; i++) { // @unroll
+    some[i] = words[(at * (1u + WORDS) + i) * 8u + lane];
+  }
+  return some;
+}
+
+fn chunk_word(chunk: ptr<function, Chunk>, i: u32) -> u32 {
+  return (*chunk)[i];
+}
+
+fn chunk_weight(at: u32, chunk: ptr<function, Chunk>, step: u32, lane: u32) -> f32 {
+  return weights[(at * RG * STEPS + step) * 8u + lane];
+}

@@ -1,0 +1,59 @@
+// y = act(W * x + bias + residual), W in slices of 8 rows and chunks of 8 columns (a sliced ELL, Monakov et al. 2010, whose columns
+// are combined as Kung et al., ASPLOS 2019, do for systolic arrays). The 8 lanes of a thread group are 8 rows of W. In each chunk every
+// lane loads x at one of its 8 columns, and each then takes, by subgroupShuffle, the column that its own row's next weight asks for, so
+// that a load of x serves what 8 columns hold of all RG slices of a thread. Every row takes STEPS weights in a chunk, zeros where it
+// has fewer, so there is no inner loop and no lane idles. Which columns make a chunk is free, and one may be in several, so that
+// unstructured masks fill their steps (src/kernels/columns/combine.ts); N:M masks do where columns follow each other.
+// The including file says where offsets, positions and weights are (lib/chunks: in arrays; lib/chunks-texels: in a texture).
+// Needs subgroups of at least 8. One thread of 8 lanes: RG slices x V columns. Reads per chunk 16V B of x, 4 B of an offset, 4 B per
+// 8 positions and 4 B per weight, per lane. No barrier.
+const RG: u32 = 4u; // @spec 2 4 8
+const V: u32 = 4u; // @spec 2 4 8
+const STEPS: u32 = 2u; // @spec 1 2 3 4
+const WG_SIZE: u32 = 8u;
+const WORDS: u32 = (RG * STEPS + 7u) / 8u; // of positions, 4 bits each
+
+@group(0) @binding(2) var<storage, read> starts: array<u32>; // first chunk of each group of RG slices, + 1
+@group(0) @binding(8) var<storage, read> rows: array<u32>; // output channel of each row of each slice; past the last: NONE
+
+fn slice_row(group: vec3<u32>, s: u32, lane: u32) -> u32 {
+  return rows[(group.y * RG + s) * 8u + lane];
+}
+
+fn slices(id: vec3<u32>, lane: u32) {
+  let group = columns_by_rows(id);
+  let first = group.x * V;
+  let conv_group = group.y / params.blocks_per_group;
+  var base: array<u32, V>;
+  for (var v: u32 = 0u; v < V; v++) { // @unroll
+    base[v] = column_base(params, min(first + v, params.columns - 1u)) + conv_group * params.x_group;
+  }
+  var acc: array<X, SUMS>;
+  for (var s: u32 = 0u; s < RG; s++) { // @unroll
+    let row = slice_row(group, s, lane);
+    let first_sum = X(bias[select(row, 0u, row == NONE)]);
+    for (var v: u32 = 0u; v < V; v++) { // @unroll
+      acc[s * V + v] = first_sum;
+    }
+  }
+  let end = starts[group.y + 1u];
+  for (var c = starts[group.y]; c < end; c++) {
+    var chunk = fetch_chunk(c, lane);
+    let o = chunk_word(&chunk, 0u);
+    var xv: array<X, V>;
+    for (var v: u32 = 0u; v < V; v++) { // @unroll
+      xv[v] = x_at(base[v] + o);
+    }
+    for (var s: u32 = 0u; s < RG; s++) { // @unroll
+      for (var t: u32 = 0u; t < STEPS; t++) { // @unroll
+        let i = s * STEPS + t;
+        let source = (chunk_word(&chunk, 1u + i / 8u) >> (i % 8u * 4u)) & 15u;
+        let w = chunk_weight(c, &chunk, i, lane);
+        for (var v: u32 = 0u; v < V; v++) { // @unroll
+          acc[s * V + v] += w * subgroupShuffle(xv[v], source);
+        }
+      }
+    }
+  }
+  store_slices(first, group, lane, &acc);
+}
