@@ -1,13 +1,13 @@
 // The chunks of lib/slices in two arrays.
-alias Chunk = array<u32, 1u + WORDS>;
+alias Chunk = array<u32, LOADS + WORDS>;
 
-@group(0) @binding(1) var<storage, read> words: array<u32>; // chunks x (1 + WORDS) x 8: offset in X, positions
+@group(0) @binding(1) var<storage, read> words: array<u32>; // chunks x (LOADS + WORDS) x 8: offsets in X, positions
 @group(0) @binding(3) var<storage, read> weights: array<f32>; // chunks x RG x STEPS x 8
 
 fn fetch_chunk(at: u32, lane: u32) -> Chunk {
   var some: Chunk;
-  for (var i: u32 = 0u; i < 1u + WORDS; i++) { // @unroll
-    some[i] = words[(at * (1u + WORDS) + i) * 8u + lane];
+  for (var i: u32 = 0u; i < LOADS + WORDS; i++) { // @unroll
+    some[i] = words[(at * (LOADS + WORDS) + i) * 8u + lane];
   }
   return some;
 }

@@ -2,13 +2,15 @@
 // are combined as Kung et al., ASPLOS 2019, do for systolic arrays). The 8 lanes of a thread group are 8 rows of W. In each chunk every
 // lane loads x at one of its 8 columns, and each then takes, by subgroupShuffle, the column that its own row's next weight asks for, so
 // that a load of x serves what 8 columns hold of all RG slices of a thread. Every row takes STEPS weights in a chunk, zeros where it
-// has fewer, so there is no inner loop and no lane idles. Which columns make a chunk is free, and one may be in several, so that
+// has fewer, so there is no inner loop and no lane idles. A chunk of LOADS = 2 has 16 columns, two loads with
+// half of the steps each, which then share what carrying the sums to the next chunk costs. Which columns make a chunk is free, and one may be in several, so that
 // unstructured masks fill their steps (src/kernels/columns/combine.ts); N:M masks do where columns follow each other.
 // The including file says where offsets, positions and weights are (lib/chunks: in arrays; lib/chunks-texels: in a texture).
 // Needs subgroups of at least 8. One thread of 8 lanes: RG slices x V columns. Reads per chunk 16V B of x, 4 B of an offset, 4 B per
 // 8 positions and 4 B per weight, per lane. No barrier.
 const RG: u32 = 4u; // @spec 2 4 8
 const V: u32 = 4u; // @spec 2 4 8
+const LOADS: u32 = 1u; // @spec 1 2
 const STEPS: u32 = 2u; // @spec 1 2 3 4
 const WG_SIZE: u32 = 8u;
 const WORDS: u32 = (RG * STEPS + 7u) / 8u; // of positions, 4 bits each
@@ -39,18 +41,20 @@ fn slices(id: vec3<u32>, lane: u32) {
   let end = starts[group.y + 1u];
   for (var c = starts[group.y]; c < end; c++) {
     var chunk = fetch_chunk(c, lane);
-    let o = chunk_word(&chunk, 0u);
-    var xv: array<X, V>;
-    for (var v: u32 = 0u; v < V; v++) { // @unroll
-      xv[v] = x_at(base[v] + o);
+    var xv: array<X, LOADS * V>;
+    for (var l: u32 = 0u; l < LOADS; l++) { // @unroll
+      let o = chunk_word(&chunk, l);
+      for (var v: u32 = 0u; v < V; v++) { // @unroll
+        xv[l * V + v] = x_at(base[v] + o);
+      }
     }
     for (var s: u32 = 0u; s < RG; s++) { // @unroll
       for (var t: u32 = 0u; t < STEPS; t++) { // @unroll
         let i = s * STEPS + t;
-        let source = (chunk_word(&chunk, 1u + i / 8u) >> (i % 8u * 4u)) & 15u;
+        let position = (chunk_word(&chunk, LOADS + i / 8u) >> (i % 8u * 4u)) & 15u;
         let w = chunk_weight(c, &chunk, i, lane);
         for (var v: u32 = 0u; v < V; v++) { // @unroll
-          acc[s * V + v] += w * subgroupShuffle(xv[v], source);
+          acc[s * V + v] += w * subgroupShuffle(xv[t * LOADS / STEPS * V + v], position);
         }
       }
     }

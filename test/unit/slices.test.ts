@@ -42,7 +42,7 @@ const counts = fc.constantFrom(2, 4, 8);
 
 /** W as a schedule has it; fails where a weight comes twice. */
 function scheduled({ p, w }: Case, schedule: Schedule): Float32Array {
-  const { rowsPerGroup, steps, starts, rows, columns, picks } = schedule;
+  const { rowsPerGroup, steps, loads, starts, rows, columns, picks } = schedule;
   const values = new Float32Array(w.values.length);
   const perConvGroup = (starts.length - 1) / p.groups;
   for (let group = 0; group + 1 < starts.length; group++) {
@@ -50,10 +50,12 @@ function scheduled({ p, w }: Case, schedule: Schedule): Float32Array {
       const row = rows[group * rowsPerGroup + place]!;
       for (let chunk = starts[group]!; chunk < starts[group + 1]!; chunk++) {
         const at = (chunk * rowsPerGroup + place) * steps;
-        for (const pick of picks.subarray(at, at + steps)) {
+        for (const [step, pick] of picks.subarray(at, at + steps).entries()) {
           if (pick === noPick) continue;
+          // Of two loads each has its own steps.
+          assert.is(Math.floor(pick / lanes), Math.floor((step * loads) / steps));
           assert.is(Math.floor(row / p.rowsPerGroup), Math.floor(group / perConvGroup));
-          const to = row * w.k + columns[chunk * lanes + pick]!;
+          const to = row * w.k + columns[chunk * loads * lanes + pick]!;
           assert.is(values[to], 0);
           values[to] = w.values[to]!;
         }
@@ -79,7 +81,7 @@ test("combined columns hold every weight once, in any number of slices", () => {
   );
 });
 
-test("no row takes more of a chunk than there are steps, nor a chunk more columns than lanes", () => {
+test("no row takes more of a load than there are steps, nor a load more columns than lanes", () => {
   fc.assert(
     fc.property(cases, fc.constantFrom(1, 2, 3, 4), ({ w }, steps) => {
       const low = new Uint32Array(w.k);
@@ -130,7 +132,7 @@ test("N:M keeps the steps of its pattern and comes back", () => {
         const w = nmPattern(full, { n: n!, m: m!, rows: 1 }, 3);
         const c = { p: problem(groups, perGroup, k), w };
         const schedule = scheduleNm(c.p, w, slices);
-        assert.ok(schedule.steps <= (n! * 8) / m!);
+        assert.ok(schedule.steps <= schedule.loads * ((n! * 8) / m!));
         assert.equal(scheduled(c, schedule), w.values);
         assert.ok(schedule.columns.every((column) => column < k));
       },
@@ -143,38 +145,42 @@ test("arrays and texels hold the schedule: of each lane the offset, the position
   fc.assert(
     fc.property(cases, counts, ({ p, w }, slices) => {
       const schedule = scheduleEll(p, w, slices);
-      const { rowsPerGroup, steps, starts, rows, columns, picks } = schedule;
+      const { rowsPerGroup, steps, loads, starts, rows, columns, picks } = schedule;
       const offsets = Uint32Array.from({ length: w.k }, (_, k) => 7 * k + 1);
       const inArrays = packSlices(w, schedule, offsets, false);
       const inTexels = packSlices(w, schedule, offsets, true);
-      assert.equal(inTexels.launch!.spec, { STEPS: steps });
+      assert.equal(inTexels.launch!.spec, { LOADS: loads, STEPS: steps });
       assert.is(inTexels.launch!.texels!["words"], inTexels.arrays["words"]!.length / 4);
       const perLane = slices * steps;
       const positionWords = Math.ceil(perLane / 8);
-      const texels = Math.ceil((1 + positionWords + perLane) / 4);
+      const texels = Math.ceil((loads + positionWords + perLane) / 4);
       const texelValues = new Float32Array(inTexels.arrays["words"]!.buffer);
       for (let group = 0; group + 1 < starts.length; group++) {
         for (let chunk = starts[group]!; chunk < starts[group + 1]!; chunk++) {
           for (let place = 0; place < rowsPerGroup; place++) {
             const lane = place % lanes;
-            const inArray = (i: number): number => (chunk * (1 + positionWords) + i) * lanes + lane;
+            const inArray = (i: number): number => (chunk * (loads + positionWords) + i) * lanes + lane;
             const inTexel = (i: number): number => ((chunk * texels + (i >> 2)) * lanes + lane) * 4 + (i & 3);
-            const offset = offsets[columns[chunk * lanes + lane]!]!;
-            assert.is(inArrays.arrays["words"]![inArray(0)], offset);
-            assert.is(inTexels.arrays["words"]![inTexel(0)], offset);
+            for (let load = 0; load < loads; load++) {
+              const offset = offsets[columns[(chunk * loads + load) * lanes + lane]!]!;
+              assert.is(inArrays.arrays["words"]![inArray(load)], offset);
+              assert.is(inTexels.arrays["words"]![inTexel(load)], offset);
+            }
             for (let step = 0; step < steps; step++) {
               const pick = picks[(chunk * rowsPerGroup + place) * steps + step]!;
               const i = (place >> 3) * steps + step;
               const weight =
                 pick === noPick
                   ? 0
-                  : w.values[rows[group * rowsPerGroup + place]! * w.k + columns[chunk * lanes + pick]!]!;
-              const position = pick === noPick ? 0 : pick;
+                  : w.values[
+                      rows[group * rowsPerGroup + place]! * w.k + columns[chunk * loads * lanes + pick]!
+                    ]!;
+              const position = pick === noPick ? 0 : pick % lanes;
               const field = (word: number): number => (word >>> (4 * (i % 8))) & 15;
-              assert.is(field(inArrays.arrays["words"]![inArray(1 + (i >> 3))]!), position);
-              assert.is(field(inTexels.arrays["words"]![inTexel(1 + (i >> 3))]!), position);
+              assert.is(field(inArrays.arrays["words"]![inArray(loads + (i >> 3))]!), position);
+              assert.is(field(inTexels.arrays["words"]![inTexel(loads + (i >> 3))]!), position);
               assert.is(inArrays.arrays["weights"]![(chunk * perLane + i) * lanes + lane], weight);
-              assert.is(texelValues[inTexel(1 + positionWords + i)], weight);
+              assert.is(texelValues[inTexel(loads + positionWords + i)], weight);
             }
           }
         }

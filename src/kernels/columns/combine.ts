@@ -10,54 +10,58 @@ export interface ColumnMasks {
   readonly high: Uint32Array;
 }
 
-/** A chunk: up to 8 columns, and of each the rows that take it. */
+/** What lanes load at once: up to 8 columns, and of each the rows that take it. */
 export interface Combination {
   readonly columns: number[];
   readonly low: number[];
   readonly high: number[];
 }
 
-/** Columns that may join a chunk: so many of those left, the first ones. More gain little, and cost time and what is near in x. */
+/** Columns that may join a load: so many of those left, the first ones. More gain little, and cost time and what is near in x. */
 const window = 256;
 
 /**
- * Chunks of 8 columns such that every weight is in one and no row has more than `steps` in any: column combining (Kung, McDanel and
- * Zhang, ASPLOS 2019, arXiv 1811.04770) without its pruning of conflicts; a column whose rows do not all find room comes again in a later chunk.
- * Greedy: the first column left, then whichever fills the most steps less the rows it would leave behind. Deterministic.
+ * Loads of 8 columns such that every weight is in one and no row has more than `steps` in any: column combining (Kung, McDanel and
+ * Zhang, ASPLOS 2019, arXiv 1811.04770) without its pruning of conflicts; a column whose rows do not all find room comes again in a later load.
+ * Greedy: the first column left, then whichever fills the most steps, less the rows it would leave behind and what loading it again
+ * for them costs. Deterministic.
  */
 export function combineColumns(masks: ColumnMasks, steps: number): Combination[] {
   const low = masks.low.slice();
   const high = masks.high.slice();
-  const chunks: Combination[] = [];
+  const loads: Combination[] = [];
   const open: number[] = [];
   let next = 0;
   for (;;) {
     for (; open.length < window && next < low.length; next++) if (low[next] || high[next]) open.push(next);
-    if (open.length === 0) return chunks;
-    const chunk: Combination = { columns: [], low: [], high: [] };
+    if (open.length === 0) return loads;
+    const load: Combination = { columns: [], low: [], high: [] };
     // Row r has taken more than l columns: bit r of level l.
     const takenLow = new Uint32Array(steps);
     const takenHigh = new Uint32Array(steps);
-    while (chunk.columns.length < lanes) {
+    while (load.columns.length < lanes) {
       const freeLow = ~takenLow[steps - 1]!;
       const freeHigh = ~takenHigh[steps - 1]!;
-      const at = chunk.columns.length === 0 ? 0 : fullest(open, low, high, freeLow, freeHigh);
+      const at = load.columns.length === 0 ? 0 : fullest(open, low, high, freeLow, freeHigh);
       if (at < 0) break;
       const column = open[at]!;
       const takesLow = low[column]! & freeLow;
       const takesHigh = high[column]! & freeHigh;
-      chunk.columns.push(column);
-      chunk.low.push(takesLow >>> 0);
-      chunk.high.push(takesHigh >>> 0);
+      load.columns.push(column);
+      load.low.push(takesLow >>> 0);
+      load.high.push(takesHigh >>> 0);
       low[column]! &= ~takesLow;
       high[column]! &= ~takesHigh;
       count(takenLow, takesLow);
       count(takenHigh, takesHigh);
       if (low[column] === 0 && high[column] === 0) open.splice(at, 1);
     }
-    chunks.push(chunk);
+    loads.push(load);
   }
 }
+
+/** Steps that a column must fill more than another to be loaded once more for the rows left behind. */
+const reloaded = 2;
 
 /** Where in `open` the column is that gains most; -1 where none has a row that is free. */
 function fullest(
@@ -74,7 +78,8 @@ function fullest(
     const h = high[open[i]!]!;
     const takes = popcount(l & freeLow) + popcount(h & freeHigh);
     if (takes === 0) continue;
-    const gain = takes - popcount(l & ~freeLow) - popcount(h & ~freeHigh);
+    const left = popcount(l & ~freeLow) + popcount(h & ~freeHigh);
+    const gain = takes - left - (left > 0 ? reloaded : 0);
     if (gain > most) {
       most = gain;
       best = i;

@@ -1,16 +1,19 @@
-import { type ColumnMasks, combineColumns, mostRows } from "./combine.ts";
+import { type ColumnMasks, type Combination, combineColumns, mostRows } from "./combine.ts";
 import type { WeightMatrix } from "./pack.ts";
 import type { ColumnsProblem } from "./problem.ts";
 import { lanes, noPick, noRow, type Schedule, scheduledDensity } from "./slices.ts";
 
-/** Weights per row and chunk that a schedule may have. */
+/** Weights of a row that one load of 8 columns may serve. */
 const stepCounts = [1, 2, 3, 4] as const;
 
+/** Loads to a chunk; more steps than two make code that an instruction cache does not hold. */
+const loadsFor = (steps: number): 1 | 2 => (steps === 1 ? 2 : 1);
+
 /**
- * What a chunk costs a thread of so many slices, in cycles of a step of one slice (fitted to N:M on lavapipe): its loads of x,
- * and of every slice its sums, which are carried to the next chunk, and its steps.
+ * What a load costs a thread of so many slices, in cycles of lavapipe (fitted): itself, and of every slice its share of
+ * carrying the sums from chunk to chunk, and its steps.
  */
-const chunkCost = (slices: number, steps: number): number => 35 + slices * (6 + 20 * steps);
+const costOf = (steps: number, slices: number): number => 35 + slices * (6 / loadsFor(steps) + 20 * steps);
 
 const known = new WeakMap<WeightMatrix, Map<number, Schedule>>();
 
@@ -42,27 +45,63 @@ function combined(p: ColumnsProblem, w: WeightMatrix, slices: number): Schedule 
     masksOf(w, rows.subarray(group * rowsPerGroup, (group + 1) * rowsPerGroup)),
   );
   const [sample] = masks;
-  const costs = stepCounts.map((n) => (sample ? combineColumns(sample, n).length : 0) * chunkCost(slices, n));
+  const costs = stepCounts.map((n) => (sample ? combineColumns(sample, n).length : 0) * costOf(n, slices));
   const steps = stepCounts[costs.indexOf(Math.min(...costs))]!;
-  const groups = masks.map((mask) => combineColumns(mask, steps));
+  return laidOut(
+    masks.map((mask) => combineColumns(mask, steps)),
+    steps,
+    rows,
+    rowsPerGroup,
+  );
+}
+
+function laidOut(
+  groups: readonly Combination[][],
+  perLoad: number,
+  rows: Uint32Array,
+  rowsPerGroup: number,
+): Schedule {
+  const loads = loadsFor(perLoad);
+  const steps = loads * perLoad;
   const starts = new Uint32Array(groups.length + 1);
-  for (const [group, chunks] of groups.entries()) starts[group + 1] = starts[group]! + chunks.length;
-  const columns = new Uint32Array(starts.at(-1)! * lanes);
+  for (const [group, list] of groups.entries())
+    starts[group + 1] = starts[group]! + Math.ceil(list.length / loads);
+  const columns = new Uint32Array(starts.at(-1)! * loads * lanes);
   const picks = new Uint8Array(starts.at(-1)! * rowsPerGroup * steps).fill(noPick);
-  for (const [at, chunk] of groups.flat().entries()) {
-    // Lanes without a column load what the first does.
-    for (let lane = 0; lane < lanes; lane++)
-      columns[at * lanes + lane] = chunk.columns[lane] ?? chunk.columns[0]!;
-    const counts = new Uint8Array(rowsPerGroup);
-    for (let i = 0; i < chunk.columns.length; i++) {
-      for (let place = 0; place < rowsPerGroup; place++) {
-        const takes = place < mostRows / 2 ? chunk.low[i]! : chunk.high[i]!;
-        if (((takes >>> (place % (mostRows / 2))) & 1) === 0) continue;
-        picks[(at * rowsPerGroup + place) * steps + counts[place]!++] = i;
-      }
+  for (const [group, list] of groups.entries()) {
+    for (let i = 0; i < (starts[group + 1]! - starts[group]!) * loads; i++) {
+      const load = starts[group]! * loads + i;
+      const combination = list[i];
+      // Lanes without a column load what another does.
+      const any = combination?.columns[0] ?? columns[(load - 1) * lanes]!;
+      for (let lane = 0; lane < lanes; lane++)
+        columns[load * lanes + lane] = combination?.columns[lane] ?? any;
+      if (combination) pick(combination, picks, load, rowsPerGroup, perLoad, loads);
     }
   }
-  return { rowsPerGroup, steps, starts, rows, columns, picks };
+  return { rowsPerGroup, steps, loads, starts, rows, columns, picks };
+}
+
+/** Notes which rows take which columns of a load. */
+function pick(
+  { columns, low, high }: Combination,
+  picks: Uint8Array,
+  load: number,
+  rowsPerGroup: number,
+  perLoad: number,
+  loads: number,
+): void {
+  const chunk = Math.floor(load / loads);
+  const within = load % loads;
+  const counts = new Uint8Array(rowsPerGroup);
+  for (let c = 0; c < columns.length; c++) {
+    for (let place = 0; place < rowsPerGroup; place++) {
+      const takes = place < mostRows / 2 ? low[c]! : high[c]!;
+      if (((takes >>> (place % (mostRows / 2))) & 1) === 0) continue;
+      picks[((chunk * rowsPerGroup + place) * loads + within) * perLoad + counts[place]!++] =
+        within * lanes + c;
+    }
+  }
 }
 
 /** Rows of each group: those of like length together, so that few steps are zeros. */

@@ -181,11 +181,17 @@ function finished(
   };
 }
 
-/** N:M of single rows in groups of `slices` slices: chunks of consecutive columns, of which every row takes as many as of any other. */
+/**
+ * N:M of single rows in groups of `slices` slices: chunks of consecutive columns, of which every row takes as many as of any other;
+ * two loads to a chunk where a row takes one of each.
+ */
 export function scheduleNm(p: ColumnsProblem, w: WeightMatrix, slices: number): Schedule {
   const pattern = slicePatternOf(p, w)!;
-  const steps = (pattern.n * lanes) / pattern.m;
-  const perRow = Math.ceil(p.k / lanes);
+  const perLoad = (pattern.n * lanes) / pattern.m;
+  const loads = perLoad === 1 ? 2 : 1;
+  const steps = loads * perLoad;
+  const perChunk = loads * lanes;
+  const perRow = Math.ceil(p.k / perChunk);
   const rowsPerGroup = lanes * slices;
   const perGroup = blocksPerGroup(p, rowsPerGroup);
   const groups = p.groups * perGroup;
@@ -196,21 +202,23 @@ export function scheduleNm(p: ColumnsProblem, w: WeightMatrix, slices: number): 
     const group = Math.floor(row / p.rowsPerGroup) * perGroup + Math.floor(within / rowsPerGroup);
     const place = within % rowsPerGroup;
     rows[group * rowsPerGroup + place] = row;
-    const counts = new Uint8Array(perRow);
+    const counts = new Uint8Array(perRow * loads);
     for (const column of presentColumns(w, [row])) {
-      const chunk = Math.floor(column / lanes);
-      const at = ((group * perRow + chunk) * rowsPerGroup + place) * steps;
-      picks[at + counts[chunk]!++] = column % lanes;
+      const load = Math.floor(column / lanes);
+      const chunk = Math.floor(load / loads);
+      const first = ((group * perRow + chunk) * rowsPerGroup + place) * steps + (load % loads) * perLoad;
+      picks[first + counts[load]!++] = column % perChunk;
     }
   }
   return {
     rowsPerGroup,
     steps,
+    loads,
     starts: Uint32Array.from({ length: groups + 1 }, (_, group) => group * perRow),
     rows,
     // Lanes past the last column load what another does; no weight asks for it.
-    columns: Uint32Array.from({ length: groups * perRow * lanes }, (_, i) =>
-      Math.min(i % (perRow * lanes), p.k - 1),
+    columns: Uint32Array.from({ length: groups * perRow * perChunk }, (_, i) =>
+      Math.min(i % (perRow * perChunk), p.k - 1),
     ),
     picks,
   };
