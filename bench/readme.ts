@@ -80,6 +80,8 @@ function kernels({ summary, environment, rooflines }: KernelsResult): string {
     ["CSR / fastest dense", "csrVsBest"],
     ["sliced ELL / direct dense", "ell"],
     ["sliced ELL / fastest dense", "ellVsBest"],
+    ["the faster of CSR and sliced ELL / direct dense", "element"],
+    ["the faster of CSR and sliced ELL / fastest dense", "elementVsBest"],
     ["8x1 blocks / direct dense", "block8x1"],
     ["8x1 blocks / fastest dense", "block8x1VsBest"],
     ["half of the filters on both sides / fastest dense", "filters"],

@@ -11,7 +11,7 @@ export function targetsTable(result: (name: string) => unknown): string {
   const { summary: peers } = result("peers") as PeersResult;
   const { clustered } = (result("dlmc") as DlmcResult).summary;
   const { models } = (result("models") as ModelsResult).summary;
-  const { csr, csrVsBest, block8x1, filters } = kernels.summary;
+  const { csr, csrVsBest, element, elementVsBest, block8x1, filters } = kernels.summary;
   const net = (name: string, granularity: Granularity): number | undefined =>
     models[name]?.["0.9"]?.[granularity];
   const rows: readonly (readonly [string, string, readonly (number | null | undefined)[]])[] = [
@@ -26,6 +26,16 @@ export function targetsTable(result: (name: string) => unknown): string {
       at(csr.batch8, "0.8", "0.9", "0.95"),
     ],
     ["CSR over the fastest dense, batch 8: 90 / 95 %", "1.2 / 2.2", at(csrVsBest.batch8, "0.9", "0.95")],
+    [
+      "any unstructured mask, in CSR or sliced ELL, over direct dense, batch 8: 80 / 90 / 95 %",
+      "1.1 / 2.2 / 4.2",
+      at(element.batch8, "0.8", "0.9", "0.95"),
+    ],
+    [
+      "the same over the fastest dense, batch 8: 90 / 95 %",
+      "1.2 / 2.2",
+      at(elementVsBest.batch8, "0.9", "0.95"),
+    ],
     [
       "8x1 over direct dense, batch 8: 50 / 75 / 90 / 95 %",
       "1.7 / 3.4 / 8 / 13",

@@ -41,11 +41,12 @@ export type Cases = readonly (readonly [Exclude<Format, "dense">, number])[];
 
 const cases: Cases = [
   ...[0.7, 0.8, 0.9, 0.95].map((s) => ["csr", s] as const),
-  ...[0.7, 0.8, 0.9].map((s) => ["ell", s] as const),
+  ...[0.5, 0.7, 0.8, 0.9, 0.95].map((s) => ["ell", s] as const),
   ...[0.25, 0.5, 0.75, 0.9, 0.95].map((s) => ["block8x1", s] as const),
 ];
 const quickCases: Cases = [
   ["csr", 0.9],
+  ["ell", 0.9],
   ["block8x1", 0.9],
 ];
 

@@ -43,48 +43,67 @@ export interface KernelsResult {
     /** Sliced ELL on the same patterns. */
     readonly ell: ByBatch;
     readonly ellVsBest: ByBatch;
+    /** An unstructured mask in the faster of both, layer by layer. */
+    readonly element: ByBatch;
+    readonly elementVsBest: ByBatch;
     readonly block8x1: ByBatch;
     readonly block8x1VsBest: ByBatch;
     /** Half of the filters gone, and half of those before: against the fastest dense of all. */
     readonly filters: ByBatch;
     /** Sparsity from which the format is faster than the fastest direct kernel, on the geometric mean; null where it lies between no two measured. */
-    readonly breakEven: Readonly<Record<"csr" | "block8x1", number | null>>;
+    readonly breakEven: Readonly<Record<"csr" | "element" | "block8x1", number | null>>;
   };
 }
 
 type Ratio = "vsDirect" | "vsBest";
+type Kinds = readonly Row["kind"][];
+
+/** Formats that hold any mask as it is. */
+const unstructured: Kinds = ["csr", "ell"];
 
 export function summarise(rows: readonly KernelRow[]): KernelsResult["summary"] {
-  const means = (kind: Row["kind"], ratio: Ratio): ByBatch => ({
-    batch1: bySparsity(rows, kind, ratio, 1),
-    batch8: bySparsity(rows, kind, ratio, 8),
+  const means = (kinds: Kinds, ratio: Ratio): ByBatch => ({
+    batch1: bySparsity(rows, kinds, ratio, 1),
+    batch8: bySparsity(rows, kinds, ratio, 8),
   });
   return {
-    csr: means("csr", "vsDirect"),
-    csrVsBest: means("csr", "vsBest"),
-    ell: means("ell", "vsDirect"),
-    ellVsBest: means("ell", "vsBest"),
-    block8x1: means("block8x1", "vsDirect"),
-    block8x1VsBest: means("block8x1", "vsBest"),
-    filters: means("filters", "vsBest"),
-    breakEven: { csr: breakEven(rows, "csr"), block8x1: breakEven(rows, "block8x1") },
+    csr: means(["csr"], "vsDirect"),
+    csrVsBest: means(["csr"], "vsBest"),
+    ell: means(["ell"], "vsDirect"),
+    ellVsBest: means(["ell"], "vsBest"),
+    element: means(unstructured, "vsDirect"),
+    elementVsBest: means(unstructured, "vsBest"),
+    block8x1: means(["block8x1"], "vsDirect"),
+    block8x1VsBest: means(["block8x1"], "vsBest"),
+    filters: means(["filters"], "vsBest"),
+    breakEven: {
+      csr: breakEven(rows, ["csr"]),
+      element: breakEven(rows, unstructured),
+      block8x1: breakEven(rows, ["block8x1"]),
+    },
   };
 }
 
-function bySparsity(rows: readonly KernelRow[], kind: Row["kind"], ratio: Ratio, batch?: number): BySparsity {
-  const groups = new Map<number, number[]>();
+/** Of several kinds the fastest counts, row by row. */
+function bySparsity(rows: readonly KernelRow[], kinds: Kinds, ratio: Ratio, batch?: number): BySparsity {
+  const fastest = new Map<string, { readonly sparsity: number; readonly times: number }>();
   for (const row of rows) {
-    if (row.kind !== kind || (batch !== undefined && row.batch !== batch) || row.pattern) continue;
-    groups.set(row.sparsity, [...(groups.get(row.sparsity) ?? []), row[ratio].median]);
+    if (!kinds.includes(row.kind) || (batch !== undefined && row.batch !== batch) || row.pattern) continue;
+    const key = `${row.shape} ${row.batch} ${row.sparsity}`;
+    const times = Math.max(row[ratio].median, fastest.get(key)?.times ?? 0);
+    fastest.set(key, { sparsity: row.sparsity, times });
   }
+  const groups = new Map<number, number[]>();
+  for (const { sparsity, times } of fastest.values())
+    groups.set(sparsity, [...(groups.get(sparsity) ?? []), times]);
   return Object.fromEntries(
     [...groups].sort(([a], [b]) => a - b).map(([s, ratios]) => [String(s), geometricMean(ratios)]),
   );
 }
 
 /** Where the ratio passes 1, linear in the density between two measured sparsities: time is nearly linear in the density. */
-export function breakEven(rows: readonly KernelRow[], kind: Row["kind"]): number | null {
-  const points = Object.entries(bySparsity(rows, kind, "vsDirect")).map(
+export function breakEven(rows: readonly KernelRow[], kinds: Kinds): number | null {
+  const points = Object.entries(bySparsity(rows, kinds, "vsDirect")).map(
     ([s, ratio]) => [Number(s), 1 / ratio] as const,
   );
   for (const [i, [sparsity, time]] of points.entries()) {
@@ -138,7 +157,17 @@ export function kernelsTable(rows: readonly KernelRow[]): string {
 
 export function summaryTable(summary: KernelsResult["summary"]): string {
   const rows = (
-    ["csr", "csrVsBest", "ell", "ellVsBest", "block8x1", "block8x1VsBest", "filters"] as const
+    [
+      "csr",
+      "csrVsBest",
+      "ell",
+      "ellVsBest",
+      "element",
+      "elementVsBest",
+      "block8x1",
+      "block8x1VsBest",
+      "filters",
+    ] as const
   ).flatMap((key) =>
     (["batch1", "batch8"] as const).map((batch) => [
       `${key.replace("VsBest", "")} against ${key.endsWith("VsBest") || key === "filters" ? "the fastest dense" : "the fastest direct dense"}`,

@@ -1,4 +1,5 @@
-// The chunks of lib/slices in two arrays.
+// The chunks of lib/slices in two arrays: words of each lane (its offsets, then its positions, eight to a word) and its weights, a load
+// of a float per step.
 alias Chunk = array<u32, LOADS + WORDS>;
 
 @group(0) @binding(1) var<storage, read> words: array<u32>; // chunks x (LOADS + WORDS) x 8: offsets in X, positions

@@ -162,14 +162,16 @@ function estimateSlices(
   const { rows, columns, texels } = variant;
   const floats = floatsOf(cut.load);
   const perChunk = rows * density;
+  // A load is shared by all rows of a thread, whatever their weights.
+  const miss = columns * missCost(p, variant, cut, 1, down, rates);
   const chunk = texels
-    ? (columns + Math.ceil((2 + perChunk) / 4)) * rates.texel
-    : columns * 3 * loadCost(cut.load, rates, variant) + 3 * rates.word;
+    ? (columns + Math.ceil((2 + perChunk) / 4)) * rates.texel + miss
+    : columns * 3 * loadCost(cut.load, rates, variant) + 3 * rates.word + miss;
   const step = (texels ? 0 : rates.word) + positionCost + floats * columns * (rates.shuffle + rates.fma);
   const finish = rows * columns * floats * (rates.store / 8);
   const copy = copyCost(p, variant, cut, rates);
   const writtenOut = perChunk * columns;
-  const pressure = kind.software && writtenOut > 64 ? 1.6 : 1;
+  const pressure = kind.software && writtenOut > 64 ? (texels ? 1.1 : 1.6) : 1;
   const narrow = kind.software ? 1 : rates.lanes / 8;
   const steps = (p.k / 8) * (chunk + perChunk * step);
   return workgroups * (narrow * steps * pressure + finish) + copy;

@@ -305,7 +305,7 @@ const inUsualOrder: readonly Variant[] = [
  */
 const ordered = ({ format, loop, load }: Variant): boolean =>
   !isDense(format) &&
-  (loop === "csr" || loop === "pair" || loop === "uniform" || loop === "shuffle") &&
+  (loop === "csr" || loop === "pair" || loop === "uniform" || loop === "shuffle" || loop === "slices") &&
   (load === "quad" || load === "halves");
 
 /** Sums of a tile that reads panels, in vec4s: larger ones were slower on lavapipe, and take seconds to compile. */
