@@ -204,7 +204,7 @@ export function crossoverTable(rows: readonly KernelRow[]): string {
     head,
     [...groups.values()].map((list) => {
       const { shape, batch, kind } = list[0]!;
-      const from = breakEven(list, kind);
+      const from = breakEven(list, [kind]);
       return [
         shape,
         String(batch),

@@ -33,10 +33,12 @@ const row = (
   roofline: 0.1,
 });
 
+const other = (r: KernelRow): KernelRow => ({ ...r, shape: "t" });
+
 test("means are geometric and by batch and sparsity", () => {
   const rows = [
     row("csr", 1, 0.9, 2, 1),
-    row("csr", 1, 0.9, 8, 4),
+    other(row("csr", 1, 0.9, 8, 4)),
     row("csr", 8, 0.9, 3),
     row("block8x1", 8, 0.5, 1.5),
   ];
@@ -48,7 +50,6 @@ test("means are geometric and by batch and sparsity", () => {
 });
 
 test("of CSR and sliced ELL the faster counts, shape by shape", () => {
-  const other = (r: KernelRow): KernelRow => ({ ...r, shape: "t" });
   const s = summarise([
     row("csr", 8, 0.9, 2),
     row("ell", 8, 0.9, 4),
