@@ -153,12 +153,16 @@ function dlmc({ summary, environment, batch }: DlmcResult): string {
       `${(100 * Number(s)).toFixed(0)} %`,
       csr.real.toFixed(2),
       csr.random.toFixed(2),
+      summary.ell[s]?.toFixed(2) ?? "",
+      summary.unstructured[s]?.toFixed(2) ?? "",
       summary.clustered[s]?.toFixed(2) ?? "",
     ]);
   const head = [
     "sparsity",
     "CSR / direct dense, real masks",
     "random masks",
+    "sliced ELL / direct dense, real masks",
+    "fastest of CSR, ELL and clustered rows / fastest dense",
     "clustered rows / the better of CSR and dense",
   ];
   return `${markdownTable(head, rows)}\n\nGeometric means over the really pruned layers of ResNet-50, batch ${batch}. ${environmentLine(environment)}.`;

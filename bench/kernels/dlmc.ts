@@ -34,6 +34,10 @@ export interface DlmcResult {
   readonly summary: {
     /** CSR against direct dense on real patterns and on random ones of the same density, by sparsity. */
     readonly csr: Readonly<Record<string, { readonly real: number; readonly random: number }>>;
+    /** Sliced ELL against direct dense on real patterns. */
+    readonly ell: Readonly<Record<string, number>>;
+    /** The fastest of CSR, sliced ELL and clustered rows against the fastest dense of all, real patterns. */
+    readonly unstructured: Readonly<Record<string, number>>;
     /** The best clustered format against the better of CSR and the fastest dense of all. */
     readonly clustered: Readonly<Record<string, number>>;
   };
@@ -66,7 +70,7 @@ function reordered(w: WeightMatrix, { kernel, channels }: Shape): WeightMatrix {
 
 const clusteredKinds = ["rows4x1", "rows8x1", "rows16x1"] as const;
 
-/** Every matrix of a folder: dense, CSR and clustered rows on its real pattern, CSR on a random one of the same density. */
+/** Every matrix of a folder: dense, CSR, sliced ELL and clustered rows on its real pattern, CSR on a random one of the same density. */
 export async function runDlmc(options: DlmcOptions): Promise<DlmcResult> {
   const patterns = readPatterns(options.folder).filter((p) => p.layer.includes(options.only ?? ""));
   const gpu = await openGpuInNode({ adapter: options.adapter });
@@ -88,6 +92,7 @@ export async function runDlmc(options: DlmcOptions): Promise<DlmcResult> {
       const entrants: Entrant[] = [
         ...denseSide(whole),
         { kind: "csr", weight: real, sparsity, pattern: "real" },
+        { kind: "ell", weight: real, sparsity, pattern: "real" },
         ...clusteredKinds.map((kind) => ({ kind, weight: real, sparsity, pattern: "real" })),
         { kind: "csr", weight: randomPattern(whole, sparsity, 1, 1), sparsity, pattern: "random" },
       ];
@@ -104,7 +109,12 @@ export async function runDlmc(options: DlmcOptions): Promise<DlmcResult> {
       batch,
       rows,
       skipped,
-      summary: { csr: csrMeans(rows), clustered: clusteredMeans(rows) },
+      summary: {
+        csr: csrMeans(rows),
+        ell: grouped(rows, (r) => (r.kind === "ell" ? r.vsDirect.median : undefined)),
+        unstructured: unstructuredMeans(rows),
+        clustered: clusteredMeans(rows),
+      },
     };
   } finally {
     gpu.dispose();
@@ -135,6 +145,16 @@ function csrMeans(rows: readonly DlmcRow[]): DlmcResult["summary"]["csr"] {
   return Object.fromEntries(Object.entries(real).map(([s, v]) => [s, { real: v, random: random[s]! }]));
 }
 
+function unstructuredMeans(rows: readonly DlmcRow[]): Readonly<Record<string, number>> {
+  return grouped(rows, (r) => {
+    if (r.kind !== "csr" || r.pattern !== "real") return undefined;
+    const own = rows.filter(
+      (o) => o.layer === r.layer && o.sparsity === r.sparsity && o.pattern === "real",
+    );
+    return Math.max(...own.map((o) => o.vsBest.median));
+  });
+}
+
 function clusteredMeans(rows: readonly DlmcRow[]): Readonly<Record<string, number>> {
   const csr = rows.filter((r) => r.kind === "csr" && r.pattern === "real");
   return grouped(csr, (r) => {
@@ -161,6 +181,7 @@ export function dlmcTable({ rows, summary, skipped }: DlmcResult): string {
     "sparsity",
     "csr x direct",
     "random csr",
+    "ell x direct",
     "csr x best",
     "clustered x best",
     "as",
@@ -172,6 +193,7 @@ export function dlmcTable({ rows, summary, skipped }: DlmcResult): string {
       const random = rows.find(
         (o) => o.layer === r.layer && o.sparsity === r.sparsity && o.pattern === "random",
       );
+      const ell = rows.find((o) => o.layer === r.layer && o.sparsity === r.sparsity && o.kind === "ell");
       const best = bestClustered(rows, r);
       return [
         r.layer,
@@ -179,6 +201,7 @@ export function dlmcTable({ rows, summary, skipped }: DlmcResult): string {
         `${(100 * r.sparsity).toFixed(1)} %`,
         show(r.vsDirect),
         random ? show(random.vsDirect) : "-",
+        ell ? show(ell.vsDirect) : "-",
         show(r.vsBest),
         best ? show(best.vsBest) : "-",
         best?.kind ?? "-",
@@ -189,12 +212,21 @@ export function dlmcTable({ rows, summary, skipped }: DlmcResult): string {
     `${(100 * Number(s)).toFixed(0)} %`,
     summary.csr[s]!.real.toFixed(2),
     summary.csr[s]!.random.toFixed(2),
+    summary.ell[s]?.toFixed(2) ?? "-",
+    summary.unstructured[s]?.toFixed(2) ?? "-",
     summary.clustered[s]?.toFixed(2) ?? "-",
   ]);
   const left =
     skipped.length > 0 ? `\nnot measured: ${skipped.map((s) => `${s.layer} (${s.why})`).join(", ")}` : "";
   return `${textTable(head, table)}\n\n${textTable(
-    ["geometric means", "csr x direct, real", "random", "clustered rows x the better of csr and dense"],
+    [
+      "geometric means",
+      "csr x direct, real",
+      "random",
+      "ell x direct, real",
+      "fastest of csr, ell, clustered x best",
+      "clustered rows x the better of csr and dense",
+    ],
     means,
   )}${left}`;
 }

@@ -119,6 +119,12 @@ test("combining fills steps that columns in their order leave empty", () => {
   assert.ok(ellDensity(p, w) < 0.2);
 });
 
+test("what a matrix will take is told by some of its groups", () => {
+  const { p, w } = unstructured(1, 1024, 128, 0.15, 5);
+  const { density } = packSlices(w, scheduleEll(p, w, 8), new Uint32Array(w.k), false);
+  assert.ok(Math.abs(ellDensity(p, w) / density - 1) < 0.1);
+});
+
 test("N:M keeps the steps of its pattern and comes back", () => {
   fc.assert(
     fc.property(

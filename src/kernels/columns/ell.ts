@@ -1,7 +1,7 @@
 import { type ColumnMasks, type Combination, combineColumns, mostRows } from "./combine.ts";
 import type { WeightMatrix } from "./pack.ts";
 import type { ColumnsProblem } from "./problem.ts";
-import { lanes, noPick, noRow, type Schedule, scheduledDensity } from "./slices.ts";
+import { lanes, noPick, noRow, type Schedule } from "./slices.ts";
 
 /** Weights of a row that one load of 8 columns may serve. */
 const stepCounts = [1, 2, 3, 4] as const;
@@ -32,43 +32,51 @@ export function scheduleEll(p: ColumnsProblem, w: WeightMatrix, slices: number):
   return schedule;
 }
 
-/** Steps over those that full rows would need, in groups as large as there are rows for. */
+/** Groups whose columns are combined to tell what a whole matrix will take. */
+const sampled = 4;
+
+/** Steps over those that full rows would need, in groups as large as there are rows for; of a large matrix by some of its groups. */
 export function ellDensity(p: ColumnsProblem, w: WeightMatrix): number {
-  const fitting = [8, 4, 2].find((slices) => slices * lanes <= p.rowsPerGroup) ?? 2;
-  return scheduledDensity(scheduleEll(p, w, fitting), w);
+  const slices = [8, 4, 2].find((n) => n * lanes <= p.rowsPerGroup) ?? 2;
+  const groups = groupsOf(p, w, slices * lanes);
+  const some = groups.filter((_, i) => i % Math.ceil(groups.length / sampled) === 0);
+  const steps = stepsFor(w, some, slices);
+  const loads = some.reduce((sum, rows) => sum + combineColumns(masksOf(w, rows), steps).length, 0);
+  const all = (loads / Math.max(1, some.length)) * groups.length;
+  return (all * steps * slices * lanes) / Math.max(1, w.rows * w.k);
 }
 
 function combined(p: ColumnsProblem, w: WeightMatrix, slices: number): Schedule {
-  const rowsPerGroup = lanes * slices;
-  const rows = rowsOfGroups(p, w, rowsPerGroup);
-  const masks = Array.from({ length: rows.length / rowsPerGroup }, (_, group) =>
-    masksOf(w, rows.subarray(group * rowsPerGroup, (group + 1) * rowsPerGroup)),
-  );
-  const [sample] = masks;
-  const costs = stepCounts.map((n) => (sample ? combineColumns(sample, n).length : 0) * costOf(n, slices));
-  const steps = stepCounts[costs.indexOf(Math.min(...costs))]!;
+  const groups = groupsOf(p, w, slices * lanes);
+  const steps = stepsFor(w, groups, slices);
   return laidOut(
-    masks.map((mask) => combineColumns(mask, steps)),
+    groups.map((rows) => combineColumns(masksOf(w, rows), steps)),
     steps,
-    rows,
-    rowsPerGroup,
+    groups,
   );
 }
 
+/** The number of steps per load that costs the first of the groups, that of the longest rows, least. */
+function stepsFor(w: WeightMatrix, [first]: readonly Uint32Array[], slices: number): number {
+  const masks = masksOf(w, first ?? new Uint32Array());
+  const costs = stepCounts.map((n) => combineColumns(masks, n).length * costOf(n, slices));
+  return stepCounts[costs.indexOf(Math.min(...costs))]!;
+}
+
 function laidOut(
-  groups: readonly Combination[][],
+  combinations: readonly Combination[][],
   perLoad: number,
-  rows: Uint32Array,
-  rowsPerGroup: number,
+  groups: readonly Uint32Array[],
 ): Schedule {
+  const rowsPerGroup = groups[0]?.length ?? lanes;
   const loads = loadsFor(perLoad);
   const steps = loads * perLoad;
   const starts = new Uint32Array(groups.length + 1);
-  for (const [group, list] of groups.entries())
+  for (const [group, list] of combinations.entries())
     starts[group + 1] = starts[group]! + Math.ceil(list.length / loads);
   const columns = new Uint32Array(starts.at(-1)! * loads * lanes);
   const picks = new Uint8Array(starts.at(-1)! * rowsPerGroup * steps).fill(noPick);
-  for (const [group, list] of groups.entries()) {
+  for (const [group, list] of combinations.entries()) {
     for (let i = 0; i < (starts[group + 1]! - starts[group]!) * loads; i++) {
       const load = starts[group]! * loads + i;
       const combination = list[i];
@@ -79,6 +87,8 @@ function laidOut(
       if (combination) pick(combination, picks, load, rowsPerGroup, perLoad, loads);
     }
   }
+  const rows = new Uint32Array(groups.length * rowsPerGroup);
+  for (const [group, own] of groups.entries()) rows.set(own, group * rowsPerGroup);
   return { rowsPerGroup, steps, loads, starts, rows, columns, picks };
 }
 
@@ -105,20 +115,20 @@ function pick(
 }
 
 /** Rows of each group: those of like length together, so that few steps are zeros. */
-function rowsOfGroups(p: ColumnsProblem, w: WeightMatrix, rowsPerGroup: number): Uint32Array {
+function groupsOf(p: ColumnsProblem, w: WeightMatrix, rowsPerGroup: number): Uint32Array[] {
   const counts = new Uint32Array(w.rows);
   for (let i = 0; i < w.values.length; i++) if (w.values[i] !== 0) counts[Math.floor(i / w.k)]!++;
-  const each = Math.ceil(p.rowsPerGroup / rowsPerGroup) * rowsPerGroup;
-  const rows = new Uint32Array(each * p.groups).fill(noRow);
-  for (let group = 0; group < p.groups; group++) {
-    const first = group * p.rowsPerGroup;
-    const own = Array.from({ length: p.rowsPerGroup }, (_, i) => first + i);
-    rows.set(
-      own.sort((a, b) => counts[b]! - counts[a]! || a - b),
-      group * each,
-    );
+  const groups: Uint32Array[] = [];
+  for (let g = 0; g < p.groups; g++) {
+    const own = Array.from({ length: p.rowsPerGroup }, (_, i) => g * p.rowsPerGroup + i);
+    own.sort((a, b) => counts[b]! - counts[a]! || a - b);
+    for (let first = 0; first < own.length; first += rowsPerGroup) {
+      const rows = new Uint32Array(rowsPerGroup).fill(noRow);
+      rows.set(own.slice(first, first + rowsPerGroup));
+      groups.push(rows);
+    }
   }
-  return rows;
+  return groups;
 }
 
 function masksOf(w: WeightMatrix, rows: Uint32Array): ColumnMasks {

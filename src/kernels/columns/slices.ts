@@ -32,10 +32,8 @@ const perTexel = 4;
 const perWord = 8;
 
 /** Weights that are multiplied, those that fill steps up included, over all. */
-export const scheduledDensity = (
-  { columns, loads, steps, rowsPerGroup }: Schedule,
-  w: WeightMatrix,
-): number => ((columns.length / (loads * lanes)) * steps * rowsPerGroup) / Math.max(1, w.rows * w.k);
+const scheduledDensity = ({ columns, loads, steps, rowsPerGroup }: Schedule, w: WeightMatrix): number =>
+  ((columns.length / (loads * lanes)) * steps * rowsPerGroup) / Math.max(1, w.rows * w.k);
 
 /**
  * The weights for lib/chunks, or for lib/chunks-texels where `inTexels`: chunk by chunk of every lane the offsets of its columns, the
@@ -50,8 +48,8 @@ export function packSlices(
   const { rowsPerGroup, steps, loads, starts, rows, columns, picks } = schedule;
   const perLane = (rowsPerGroup / lanes) * steps;
   const positionWords = Math.ceil(perLane / perWord);
-  // An array or a texture of nothing cannot be bound.
   const perChunk = loads * lanes;
+  // An array or a texture of nothing cannot be bound.
   const chunks = Math.max(1, columns.length / perChunk);
   const texels = Math.ceil((loads + positionWords + perLane) / perTexel);
   const words = new Uint32Array(chunks * lanes * (inTexels ? texels * perTexel : loads + positionWords));
