@@ -148,9 +148,7 @@ function csrMeans(rows: readonly DlmcRow[]): DlmcResult["summary"]["csr"] {
 function unstructuredMeans(rows: readonly DlmcRow[]): Readonly<Record<string, number>> {
   return grouped(rows, (r) => {
     if (r.kind !== "csr" || r.pattern !== "real") return undefined;
-    const own = rows.filter(
-      (o) => o.layer === r.layer && o.sparsity === r.sparsity && o.pattern === "real",
-    );
+    const own = rows.filter((o) => o.layer === r.layer && o.sparsity === r.sparsity && o.pattern === "real");
     return Math.max(...own.map((o) => o.vsBest.median));
   });
 }

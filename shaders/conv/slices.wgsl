@@ -8,7 +8,6 @@ enable subgroups;
 // @include "lib/finish.wgsl"
 // @include "lib/chunks.wgsl"
 // @include "lib/slices.wgsl"
-// @include "lib/store-slices.wgsl"
 
 @compute @workgroup_size(WG_SIZE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {

@@ -14,13 +14,11 @@ const LOADS: u32 = 1u; // @spec 1 2
 const STEPS: u32 = 2u; // @spec 1 2 3 4
 const WG_SIZE: u32 = 8u;
 const WORDS: u32 = (RG * STEPS + 7u) / 8u; // of positions, 4 bits each
+const SUMS: u32 = RG * V;
+const NONE: u32 = 0xffffffffu;
 
 @group(0) @binding(2) var<storage, read> starts: array<u32>; // first chunk of each group of RG slices, + 1
 @group(0) @binding(8) var<storage, read> rows: array<u32>; // output channel of each row of each slice; past the last: NONE
-
-fn slice_row(group: vec3<u32>, s: u32, lane: u32) -> u32 {
-  return rows[(group.y * RG + s) * 8u + lane];
-}
 
 fn slices(id: vec3<u32>, lane: u32) {
   let group = columns_by_rows(id);
@@ -30,10 +28,11 @@ fn slices(id: vec3<u32>, lane: u32) {
   for (var v: u32 = 0u; v < V; v++) { // @unroll
     base[v] = column_base(params, min(first + v, params.columns - 1u)) + conv_group * params.x_group;
   }
+  var channels: array<u32, RG>;
   var acc: array<X, SUMS>;
   for (var s: u32 = 0u; s < RG; s++) { // @unroll
-    let row = slice_row(group, s, lane);
-    let first_sum = X(bias[select(row, 0u, row == NONE)]);
+    channels[s] = rows[(group.y * RG + s) * 8u + lane];
+    let first_sum = X(bias[select(channels[s], 0u, channels[s] == NONE)]);
     for (var v: u32 = 0u; v < V; v++) { // @unroll
       acc[s * V + v] = first_sum;
     }
@@ -59,5 +58,30 @@ fn slices(id: vec3<u32>, lane: u32) {
       }
     }
   }
-  store_slices(first, group, lane, &acc);
+  store_slices(first, &channels, &acc);
+}
+
+// A loop whose bound no compiler sees, and selects rather than arrays indexed at run time: see lib/block.
+fn store_slices(first: u32, channels: ptr<function, array<u32, RG>>, acc: ptr<function, array<X, SUMS>>) {
+  let count = V - u32(max(i32(first + V) - i32(params.columns), 0));
+  let slices = RG - u32(params.columns == 0u);
+  for (var v = 0u; v < count; v++) {
+    let out = column_out(params, first + v);
+    var sums: array<X, RG>;
+    for (var s: u32 = 0u; s < RG; s++) { // @unroll
+      sums[s] = (*acc)[s * V];
+      for (var i: u32 = 1u; i < V; i++) { // @unroll
+        sums[s] = select(sums[s], (*acc)[s * V + i], v == i);
+      }
+    }
+    for (var s = 0u; s < slices; s++) {
+      var m = (*channels)[0];
+      var sum = sums[0];
+      for (var i: u32 = 1u; i < RG; i++) { // @unroll
+        m = select(m, (*channels)[i], s == i);
+        sum = select(sum, sums[i], s == i);
+      }
+      if (m != NONE) { finish_biased(out, m, sum); }
+    }
+  }
 }
