@@ -146,8 +146,8 @@ function vectorEntry(format: Format, { quad, word }: Rates): number {
 }
 
 /**
- * Per chunk of 8 columns the loads of x, each lane in a plane of its own, and as many steps for each slice as rows keep weights.
- * The cost of a load and of code that is too long were fitted to times on lavapipe.
+ * Per 8 columns the loads of x, each lane in a plane of its own, and as many steps for each slice as its rows take. Columns of sliced ELL
+ * that are loaded more than once are not counted again. The cost of a load and of code that is too long were fitted to times on lavapipe.
  */
 function estimateSlices(
   p: ColumnsProblem,

@@ -300,13 +300,11 @@ const inUsualOrder: readonly Variant[] = [
 ];
 
 /**
- * Sparse kernels that load x as it lies, many images wide, and a few rows of W at a time: there x is read so often, and is so large, that
- * the order decides what is still in a cache. Dense ones and slices, whose tiles have more rows, and single images gained nothing.
+ * Sparse kernels that load x as it lies, many images wide: there x is read so often, and is so large, that the order decides what is
+ * still in a cache. Dense ones, whose tiles have more rows, and single images gained nothing.
  */
-const ordered = ({ format, loop, load }: Variant): boolean =>
-  !isDense(format) &&
-  (loop === "csr" || loop === "pair" || loop === "uniform" || loop === "shuffle" || loop === "slices") &&
-  (load === "quad" || load === "halves");
+const ordered = ({ format, load }: Variant): boolean =>
+  !isDense(format) && (load === "quad" || load === "halves");
 
 /** Sums of a tile that reads panels, in vec4s: larger ones were slower on lavapipe, and take seconds to compile. */
 const mostOfPanels = 32;
