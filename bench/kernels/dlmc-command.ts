@@ -21,7 +21,9 @@ with its ResNet-50 files, as .smtx or .smtx.gz. Values are seeded; the patterns 
 /** `npm run bench -- dlmc --dir FOLDER …` */
 export const dlmcCommand = (): Command =>
   addMachineOptions(new Command("dlmc"))
-    .description("CSR, sliced ELL and clustered rows on the masks of really pruned layers, beside random ones")
+    .description(
+      "CSR, sliced ELL and clustered rows on the masks of really pruned layers, beside random ones",
+    )
     .requiredOption("--dir <folder>", "folder of .smtx or .smtx.gz files, searched with its subfolders")
     .option("--batch <n>", "images at a time", wholeNumber("--batch", 1), 8)
     .option("--rounds <n>", "samples per row", wholeNumber("--rounds", 3), 9)
