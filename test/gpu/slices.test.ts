@@ -6,6 +6,7 @@ import { runReference } from "../../src/run/reference.ts";
 import { compareOutputs } from "../../src/run/verify.ts";
 import { conv, type Problem, runBy, values } from "../support/columns-problems.ts";
 import { gpuTest } from "../support/gpu.ts";
+import { skip } from "../support/skip.ts";
 
 const slices = suite("sliced ELL");
 
