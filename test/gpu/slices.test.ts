@@ -37,23 +37,21 @@ const oneEach = (texels: boolean): Variant[] => {
 
 for (const batch of [4, 1]) {
   for (const density of densities) {
-    gpuTest(
-      slices,
-      `${density} of the weights, ${batch === 4 ? "four images" : "one image"}`,
-      async (gpu) => {
-        if ((gpu.adapter.subgroups?.min ?? 0) < subgroupOf("slices")) return;
-        const own = problem(density, batch);
-        const expected = runReference(own.graph, own.inputs);
-        let ran = 0;
-        for (const variant of oneEach(gpu.adapter.texels)) {
-          const actual = await runBy(gpu, variant, own);
-          if (!actual) continue;
-          compareOutputs(actual, expected, 2e-5);
-          ran++;
-        }
-        assert.ok(ran >= 3, `${ran} kernels ran`);
-      },
-    );
+    const name = `${density} of the weights, ${batch === 4 ? "four images" : "one image"}`;
+    gpuTest(slices, name, async (gpu) => {
+      if ((gpu.adapter.subgroups?.min ?? 0) < subgroupOf("slices"))
+        return skip(name, "this adapter has no subgroups of eight");
+      const own = problem(density, batch);
+      const expected = runReference(own.graph, own.inputs);
+      let ran = 0;
+      for (const variant of oneEach(gpu.adapter.texels)) {
+        const actual = await runBy(gpu, variant, own);
+        if (!actual) continue;
+        compareOutputs(actual, expected, 2e-5);
+        ran++;
+      }
+      assert.ok(ran >= 3, `${ran} kernels ran`);
+    });
   }
 }
 
