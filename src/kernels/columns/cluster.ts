@@ -1,4 +1,5 @@
 import { popcount } from "./bits.ts";
+import { oncePerMatrix } from "./known.ts";
 import { blocksPerGroup, type WeightMatrix } from "./pack.ts";
 import type { ColumnsProblem } from "./problem.ts";
 
@@ -55,19 +56,5 @@ function cheapest(left: readonly number[], union: Uint32Array, bits: Uint32Array
   return best;
 }
 
-const known = new WeakMap<WeightMatrix, Map<number, Uint32Array>>();
-
 /** `clusterRows`, worked out once per matrix and R. */
-export function rowClusters(p: ColumnsProblem, w: WeightMatrix, r: number): Uint32Array {
-  let orders = known.get(w);
-  if (!orders) {
-    orders = new Map();
-    known.set(w, orders);
-  }
-  let order = orders.get(r);
-  if (!order) {
-    order = clusterRows(p, w, r);
-    orders.set(r, order);
-  }
-  return order;
-}
+export const rowClusters = oncePerMatrix(clusterRows);

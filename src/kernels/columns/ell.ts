@@ -1,4 +1,5 @@
 import { type ColumnMasks, type Combination, combineColumns, mostRows } from "./combine.ts";
+import { oncePerMatrix } from "./known.ts";
 import type { WeightMatrix } from "./pack.ts";
 import type { ColumnsProblem } from "./problem.ts";
 import { lanes, noPick, noRow, type Schedule } from "./slices.ts";
@@ -15,22 +16,8 @@ const loadsFor = (steps: number): 1 | 2 => (steps === 1 ? 2 : 1);
  */
 const costOf = (steps: number, slices: number): number => 35 + slices * (6 / loadsFor(steps) + 20 * steps);
 
-const known = new WeakMap<WeightMatrix, Map<number, Schedule>>();
-
-/** Unstructured weights in groups of `slices` slices, columns combined; worked out once per matrix. */
-export function scheduleEll(p: ColumnsProblem, w: WeightMatrix, slices: number): Schedule {
-  let schedules = known.get(w);
-  if (!schedules) {
-    schedules = new Map();
-    known.set(w, schedules);
-  }
-  let schedule = schedules.get(slices);
-  if (!schedule) {
-    schedule = combined(p, w, slices);
-    schedules.set(slices, schedule);
-  }
-  return schedule;
-}
+/** Unstructured weights in groups of so many slices, columns combined; worked out once per matrix. */
+export const scheduleEll = oncePerMatrix(combined);
 
 /** Groups whose columns are combined to tell what a whole matrix will take. */
 const sampled = 4;

@@ -1,3 +1,4 @@
+import { oncePerMatrix } from "./known.ts";
 import {
   blocksPerGroup,
   type Packed,
@@ -27,23 +28,18 @@ const bitsOf = ({ m }: Pattern): number => (m === 4 ? 2 : 4);
 const entriesPerWord = (pattern: Pattern): number =>
   Math.floor(32 / (pattern.n * bitsOf(pattern))) * pattern.n;
 
-const known = new WeakMap<WeightMatrix, Map<string, Pattern | undefined>>();
+const patterns = oncePerMatrix((p, w, key: string) => {
+  const [r, most] = key.split(" ").map(Number) as [number, number];
+  return findPattern(p, w, r, most);
+});
 
 /**
  * The pattern that stores least of the matrix cut into blocks of `r` rows, of groups of up to `most` columns; of equal ones that of
  * the smallest groups. Undefined where none stores at most half: dense kernels win there, and ones that write so many weights of
  * a group out take long to compile.
  */
-export function patternOf(p: ColumnsProblem, w: WeightMatrix, r: number, most = 16): Pattern | undefined {
-  const key = `${r} ${most}`;
-  let patterns = known.get(w);
-  if (!patterns) {
-    patterns = new Map();
-    known.set(w, patterns);
-  }
-  if (!patterns.has(key)) patterns.set(key, findPattern(p, w, r, most));
-  return patterns.get(key);
-}
+export const patternOf = (p: ColumnsProblem, w: WeightMatrix, r: number, most = 16): Pattern | undefined =>
+  patterns(p, w, `${r} ${most}`);
 
 /** The pattern of single rows that chunks of lib/slices hold whole groups of. */
 export const slicePatternOf = (p: ColumnsProblem, w: WeightMatrix): Pattern | undefined =>

@@ -3,6 +3,7 @@ import { rowClusters } from "./cluster.ts";
 import { ellDensity, scheduleEll } from "./ell.ts";
 import { blockRowsOf, type Format, isClustered, isCsr, isDense, isHalf, isNm } from "./formats.ts";
 import { halfScale } from "./half.ts";
+import { oncePerMatrix } from "./known.ts";
 import type { Launch, Realised } from "./launch.ts";
 import { type Laid, layHalves, layStrips } from "./lay.ts";
 import { packMatrices } from "./matrix.ts";
@@ -127,24 +128,13 @@ function packCsrFor({ format, loop, texels }: Variant, w: WeightMatrix, offsets:
   return packCsrSteps(w, offsets, per, isHalf(format) ? halfScale(w) : undefined);
 }
 
-const densities = new WeakMap<WeightMatrix, Map<Format, number>>();
+const densities = oncePerMatrix(countStored);
 
 /** Share of values that the format stores; worked out once per matrix. */
-export function storedDensity(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
-  let known = densities.get(w);
-  if (!known) {
-    known = new Map();
-    densities.set(w, known);
-  }
-  let density = known.get(format);
-  if (density === undefined) {
-    density = countStored(p, format, w);
-    known.set(format, density);
-  }
-  return density;
-}
+export const storedDensity = (p: ColumnsProblem, format: Format, w: WeightMatrix): number =>
+  densities(p, w, format);
 
-function countStored(p: ColumnsProblem, format: Format, w: WeightMatrix): number {
+function countStored(p: ColumnsProblem, w: WeightMatrix, format: Format): number {
   if (isDense(format)) return 1;
   if (format === "ell") return ellDensity(p, w);
   const r = blockRowsOf(format);
