@@ -13,7 +13,7 @@ import { boundsTable } from "./kernels/bounds.ts";
 import type { DlmcResult } from "./kernels/dlmc.ts";
 import { f16Means, f16Table } from "./kernels/f16.ts";
 import { nmMeans, nmTable } from "./kernels/nm.ts";
-import type { ByBatch, KernelsResult } from "./kernels/result.ts";
+import { type ByBatch, breakEvens, type KernelsResult, winsFromTable } from "./kernels/result.ts";
 import type { SuiteResult } from "./kernels/suite.ts";
 import { known, methodsTable, points } from "./methods/result.ts";
 import { type LayoutsResult, layoutsTable } from "./models/layouts.ts";
@@ -27,6 +27,7 @@ import { targetsTable } from "./targets.ts";
 const shown: Readonly<Record<string, (result: never) => string>> = {
   peers,
   kernels,
+  crossover,
   nm,
   f16,
   models,
@@ -73,7 +74,7 @@ function peers({ best, summary, environment }: PeersResult): string {
   return `${markdownTable(["dense, batch 1 unless said", "best peer", "its time over ours"], rows)}\n\nGeometric means: ${mean}. ${environmentLine(environment)}.`;
 }
 
-function kernels({ summary, environment, rooflines }: KernelsResult): string {
+function kernels({ summary, environment, rooflines, rows: measured }: KernelsResult): string {
   const sparsities = ["0.25", "0.5", "0.7", "0.75", "0.8", "0.9", "0.95"];
   const names: readonly (readonly [string, Exclude<keyof KernelsResult["summary"], "breakEven">])[] = [
     ["CSR / direct dense", "csr"],
@@ -94,10 +95,6 @@ function kernels({ summary, environment, rooflines }: KernelsResult): string {
     ]),
   );
   const head = ["speed-up", "batch", ...sparsities.map((s) => `${(100 * Number(s)).toFixed(0)} %`)];
-  const even = Object.entries(summary.breakEven).map(
-    ([kind, s]) =>
-      `${kind} ${s === null ? "at none between those measured" : `at ${(100 * s).toFixed(0)} %`}`,
-  );
   const reused = (from: string, rates: Readonly<Record<string, number>>): string[] => [
     `GFLOP/s, x in ${from}`,
     ...Object.values(rates).map((rate) => rate.toFixed(0)),
@@ -110,7 +107,12 @@ function kernels({ summary, environment, rooflines }: KernelsResult): string {
       ...(rooflines.texelGflops ? [reused("a texture", rooflines.texelGflops)] : []),
     ],
   );
-  return `${roofs}\n\n${markdownTable(head, rows)}\n\nGeometric means over twelve layers of ResNet-50, random patterns of exact density. Break-even with direct dense: ${even.join(", ")}. ${environmentLine(environment)}.`;
+  return `${roofs}\n\n${markdownTable(head, rows)}\n\nGeometric means over twelve layers of ResNet-50, random patterns of exact density. Break-even with direct dense: ${breakEvens(measured)}. ${environmentLine(environment)}.`;
+}
+
+function crossover({ rows, environment }: KernelsResult): string {
+  const [head, ...body] = winsFromTable(rows);
+  return `${markdownTable(head!, body)}\n\nPer layer, the sparsity from which a format is faster than the fastest direct dense kernel; random patterns. ${environmentLine(environment)}.`;
 }
 
 function nm(result: SuiteResult): string {

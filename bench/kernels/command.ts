@@ -55,7 +55,7 @@ export const kernelsCommand = (): Command =>
     const result = await measure(options);
     print(
       options,
-      `${environmentLine(result.environment)}\n\n${rooflineLine(result)}\n\n${kernelsTable(result.rows)}\n\n${summaryTable(result.summary)}`,
+      `${environmentLine(result.environment)}\n\n${rooflineLine(result)}\n\n${kernelsTable(result.rows)}\n\n${summaryTable(result)}`,
     );
     refuseImpossible(result);
   });

@@ -61,6 +61,11 @@ type Kinds = readonly Row["kind"][];
 /** Formats that hold any mask as it is. */
 const unstructured: Kinds = ["csr", "ell"];
 
+const breakEvenKinds = { csr: ["csr"], element: unstructured, block8x1: ["block8x1"] } satisfies Record<
+  string,
+  Kinds
+>;
+
 export function summarise(rows: readonly KernelRow[]): KernelsResult["summary"] {
   const means = (kinds: Kinds, ratio: Ratio): ByBatch => ({
     batch1: bySparsity(rows, kinds, ratio, 1),
@@ -77,9 +82,9 @@ export function summarise(rows: readonly KernelRow[]): KernelsResult["summary"] 
     block8x1VsBest: means(["block8x1"], "vsBest"),
     filters: means(["filters"], "vsBest"),
     breakEven: {
-      csr: breakEven(rows, ["csr"]),
-      element: breakEven(rows, unstructured),
-      block8x1: breakEven(rows, ["block8x1"]),
+      csr: breakEven(rows, breakEvenKinds.csr),
+      element: breakEven(rows, breakEvenKinds.element),
+      block8x1: breakEven(rows, breakEvenKinds.block8x1),
     },
   };
 }
@@ -115,6 +120,23 @@ export function breakEven(rows: readonly KernelRow[], kinds: Kinds): number | nu
   }
   return null;
 }
+
+/** The same in words, where it lies between no two measured too. */
+export function winsFrom(rows: readonly KernelRow[], kinds: Kinds): string {
+  const share = (s: number): string => `${(100 * s).toFixed(0)} %`;
+  const from = breakEven(rows, kinds);
+  if (from !== null) return share(from);
+  const points = Object.entries(bySparsity(rows, kinds, "vsDirect"));
+  const [first, last] = [points[0], points.at(-1)];
+  if (!first || !last) return "-";
+  return first[1] >= 1 ? `${share(Number(first[0]))} or less` : `above ${share(Number(last[0]))}`;
+}
+
+/** What breaks even with direct dense where, kind by kind. */
+export const breakEvens = (rows: readonly KernelRow[]): string =>
+  Object.entries(breakEvenKinds)
+    .map(([name, kinds]) => `${name} ${winsFrom(rows, kinds)}`)
+    .join(", ");
 
 /** Rows of blocks that are faster than leaving their zeros out can make them: the dense side is weak there. */
 export const impossible = (rows: readonly KernelRow[]): KernelRow[] =>
@@ -155,7 +177,7 @@ export function kernelsTable(rows: readonly KernelRow[]): string {
   );
 }
 
-export function summaryTable(summary: KernelsResult["summary"]): string {
+export function summaryTable({ summary, rows: measured }: KernelsResult): string {
   const rows = (
     [
       "csr",
@@ -177,11 +199,7 @@ export function summaryTable(summary: KernelsResult["summary"]): string {
         .join("   "),
     ]),
   );
-  const even = Object.entries(summary.breakEven).map(
-    ([kind, s]) =>
-      `${kind} ${s === null ? "at none between those measured" : `from ${(100 * s).toFixed(0)} %`}`,
-  );
-  return `${textTable(["geometric means", "batch", "ratio by sparsity"], rows)}\nbreaks even with direct dense: ${even.join(", ")}`;
+  return `${textTable(["geometric means", "batch", "ratio by sparsity"], rows)}\nbreaks even with direct dense from: ${breakEvens(measured)}`;
 }
 
 /** Per shape, batch and format: the ratio to direct dense by sparsity, and where it passes 1. */
@@ -204,14 +222,33 @@ export function crossoverTable(rows: readonly KernelRow[]): string {
     head,
     [...groups.values()].map((list) => {
       const { shape, batch, kind } = list[0]!;
-      const from = breakEven(list, [kind]);
       return [
         shape,
         String(batch),
         kind,
         ...sparsities.map((s) => list.find((r) => r.sparsity === s)?.vsDirect.median.toFixed(2) ?? "-"),
-        from === null ? "-" : `${(100 * from).toFixed(0)} %`,
+        winsFrom(list, [kind]),
       ];
     }),
   );
+}
+
+/** A row per shape and batch, a column per format: the sparsity from which it wins, in the last row on the geometric mean. */
+export function winsFromTable(rows: readonly KernelRow[]): string[][] {
+  const kinds = [...new Set(rows.filter((r) => r.sparsity > 0).map((r) => r.kind))];
+  const layers = [...new Set(rows.map((r) => `${r.shape}, batch ${r.batch}`))];
+  const line = (name: string, own: readonly KernelRow[]): string[] => [
+    name,
+    ...kinds.map((kind) => winsFrom(own, [kind])),
+  ];
+  return [
+    ["layer", ...kinds],
+    ...layers.map((name) =>
+      line(
+        name,
+        rows.filter((r) => `${r.shape}, batch ${r.batch}` === name),
+      ),
+    ),
+    line("all", rows),
+  ];
 }

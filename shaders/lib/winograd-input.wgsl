@@ -20,7 +20,6 @@ struct Params {
   matrix: u32, // of v, between two of its T T matrices
 }
 
-@group(0) @binding(0) var<storage, read> x: array<X>;
 @group(0) @binding(1) var<storage, read_write> v: array<X>; // T T x channels x pitch
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -39,7 +38,7 @@ fn transform(group: vec3<u32>, thread: u32) {
     let column = at + min(w + j, params.last_w) * params.x_w;
     var d: array<X, T>;
     for (var i: u32 = 0u; i < T; i++) { // @unroll
-      d[i] = x[column + min(h + i, params.last_h) * params.x_h];
+      d[i] = x_at(column + min(h + i, params.last_h) * params.x_h);
     }
     let line = input_line(d);
     for (var i: u32 = 0u; i < T; i++) { // @unroll

@@ -1,10 +1,8 @@
 // The output transform of Winograd's minimal filtering: Y = A^T m A of the T T products of a tile, then bias, residual and
-// activation on the way to y.
+// activation on the way to y. x holds the products, T T x rows x tiles.
 // Of Columns: columns counts tiles x planes x images, out_w and out_h pixels, x_d steps from row to row of the products and x_group
 // from matrix to matrix. One thread per output channel, tile and load. Reads T T X, writes M M X. No barrier.
 override WG_SIZE: u32 = 32;
-
-@group(0) @binding(0) var<storage, read> products: array<X>; // T T x rows x tiles
 
 fn transform(group: vec3<u32>, thread: u32) {
   let t = group.x * WG_SIZE + thread;
@@ -20,7 +18,7 @@ fn transform(group: vec3<u32>, thread: u32) {
   for (var j: u32 = 0u; j < T; j++) { // @unroll
     var p: array<X, T>;
     for (var i: u32 = 0u; i < T; i++) { // @unroll
-      p[i] = products[at + (i * T + j) * params.x_group];
+      p[i] = x_at(at + (i * T + j) * params.x_group);
     }
     let line = output_line(p);
     for (var i: u32 = 0u; i < M; i++) { // @unroll

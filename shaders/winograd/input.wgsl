@@ -2,6 +2,7 @@
 // @include "lib/activation.wgsl"
 // @include "lib/quad.wgsl"
 // @include "lib/winograd.wgsl"
+// @include "lib/x.wgsl"
 // @include "lib/winograd-input.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

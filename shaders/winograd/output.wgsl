@@ -4,6 +4,7 @@
 // @include "lib/quad.wgsl"
 // @include "lib/finish.wgsl"
 // @include "lib/winograd.wgsl"
+// @include "lib/x.wgsl"
 // @include "lib/winograd-output.wgsl"
 
 @compute @workgroup_size(WG_SIZE)

@@ -2,7 +2,14 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { differences } from "../../bench/diff.ts";
 import { parsePattern, randomPattern, weightOf } from "../../bench/kernels/patterns.ts";
-import { breakEven, impossible, type KernelRow, summarise } from "../../bench/kernels/result.ts";
+import {
+  breakEven,
+  impossible,
+  type KernelRow,
+  summarise,
+  winsFrom,
+  winsFromTable,
+} from "../../bench/kernels/result.ts";
 import { placeOf } from "../../bench/kernels/shapes.ts";
 import { InputError } from "../../src/errors.ts";
 import { clusterRows } from "../../src/kernels/columns/cluster.ts";
@@ -70,6 +77,20 @@ test("break-even lies where the time passes that of dense", () => {
     null,
     "what already wins broke even somewhere below",
   );
+});
+
+test("where a format wins is said in words, below and above what was measured too", () => {
+  const rows = [row("csr", 1, 0.7, 0.5), row("csr", 1, 0.9, 2), row("block8x1", 1, 0.7, 3)];
+  assert.is(winsFrom(rows, ["csr"]), "83 %");
+  assert.is(winsFrom(rows, ["block8x1"]), "70 % or less");
+  assert.is(winsFrom([row("csr", 1, 0.7, 0.5)], ["csr"]), "above 70 %");
+  assert.is(winsFrom(rows, ["ell"]), "-");
+  assert.equal(winsFromTable([...rows, other(row("csr", 1, 0.7, 2))]), [
+    ["layer", "csr", "block8x1"],
+    ["s, batch 1", "83 %", "70 % or less"],
+    ["t, batch 1", "70 % or less", "-"],
+    ["all", "70 % or less", "70 % or less"],
+  ]);
 });
 
 test("a block ratio above what its zeros allow is found", () => {

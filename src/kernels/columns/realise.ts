@@ -162,7 +162,7 @@ export function realise(p: ColumnsProblem, variant: Variant, cut: ColumnCut, w: 
     const tiling = tilingOf(p, variant.winograd)!;
     const weight = transformWeight(w as WeightMatrix, variant.winograd);
     const products = realise(productsOf(p, tiling), { ...variant, winograd: 0 }, cut, weight);
-    return aroundProducts(p, tiling, products);
+    return aroundProducts(p, tiling, products, variant.texels === true);
   }
   if (variant.parts > 1) {
     const parts = partsOf(p, variant.parts)!;

@@ -1,18 +1,20 @@
+import { mostTexels } from "../../shader/texels.ts";
 import { type Launch, type Realised, renamed } from "./launch.ts";
-import { type ColumnsProblem, columnsParams, cutColumns } from "./problem.ts";
+import { type ColumnsProblem, columnsParams, cutColumns, texelsRead } from "./problem.ts";
 import { productsOf, type Tiling } from "./winograd.ts";
 
 /** Threads of a workgroup of the transforms. */
 const transformSize = 32;
 
-/** The products of a tiling, as they are realised, between the transforms of x and y. */
-export function aroundProducts(p: ColumnsProblem, t: Tiling, inner: Realised): Realised {
+/** The products of a tiling, as they are realised, between the transforms of x and y, which read vec4s out of textures too if the products do. */
+export function aroundProducts(p: ColumnsProblem, t: Tiling, inner: Realised, inTexels: boolean): Realised {
   const products = productsOf(p, t);
   const spec = { M: t.side };
   // Of the convolution itself: four images per load, or single floats of a single image.
   const outer = cutColumns(p).find((c) => (c.load === "quad" && p.batch > 1) || c.load === "word")!;
   const u = outer.load === "quad" ? 4 : 1;
-  const suffix = u === 4 ? ("" as const) : ("-scalar" as const);
+  const texels = inTexels && u === 4 && texelsRead(p, outer) <= mostTexels;
+  const suffix = texels ? ("-texels" as const) : u === 4 ? ("" as const) : ("-scalar" as const);
   const tiles = t.planes * t.rows * t.columns * outer.inner;
   const pitch = t.pitch / u;
   const across = Math.ceil(tiles / transformSize);
@@ -37,6 +39,7 @@ export function aroundProducts(p: ColumnsProblem, t: Tiling, inner: Realised): R
       x_w: p.xSteps[2] / u,
       matrix: t.channels * pitch,
     },
+    ...(texels && { texels: { x: texelsRead(p, outer) } }),
     groups: [across, t.channels, 1],
   };
   const output: Launch = {
@@ -47,13 +50,14 @@ export function aroundProducts(p: ColumnsProblem, t: Tiling, inner: Realised): R
       ACT: p.activation.code,
       HAS_RESIDUAL: p.residual ? 1 : 0,
     },
-    bindings: { products: "products", bias: "bias", residual: p.residual ? "residual" : "bias", y: "y" },
+    bindings: { x: "products", bias: "bias", residual: p.residual ? "residual" : "bias", y: "y" },
     params: {
       ...columnsParams(p, outer, 1),
       columns: tiles,
       x_d: pitch,
       x_group: p.rowsPerGroup * pitch,
     },
+    ...(texels && { texels: { x: t.matrices * p.rowsPerGroup * pitch } }),
     groups: [across, p.rowsPerGroup, 1],
   };
   const launches = renamed(inner.launches, {
