@@ -210,12 +210,15 @@ function estimateWinograd(
   const tiling = tilingOf(p, side)!;
   const inner = estimate(productsOf(p, tiling), { ...variant, winograd: 0 }, cut, 1, kind);
   const word = p.batch === 1;
+  const texels = !word && variant.texels === true;
   const tiles = word ? tiling.pitch : tiling.pitch / 4;
-  const load = word ? rates.word : rates.quad;
+  const load = word ? rates.word : texels ? rates.texel : rates.quad;
   const store = rates.store * (word ? 1 : 4);
   const input = tiling.channels * tiles * tiling.matrices * (load + store);
   const output = p.rowsPerGroup * tiles * (tiling.matrices * load + tiling.side ** 2 * store);
-  return inner + ((input + output) / rates.lanes) * rates.transform[side];
+  const factor = (texels ? rates.texelTransform : rates.transform)[side];
+  const copied = texels ? p.xGroup / 4 + p.rowsPerGroup * tiles * tiling.matrices : 0;
+  return inner + ((input + output) / rates.lanes) * factor + copied * rates.texelCopy;
 }
 
 /** The parts, and their sums, which read one part after the other. */

@@ -26,15 +26,16 @@ export interface Rates {
   /** Bytes that stay near a core, and what a load costs besides where it finds nothing there. */
   readonly cache: number;
   readonly miss: number;
-  /** What Winograd's transforms take over the loads and stores that they do, by the side of their tiles. */
+  /** What Winograd's transforms take over the loads and stores that they do, by the side of their tiles; and out of textures. */
   readonly transform: Readonly<Record<TileSide, number>>;
+  readonly texelTransform: Readonly<Record<TileSide, number>>;
 }
 
 /**
  * lavapipe, measured with one loop per kind of load (bench/NOTES.md): every load in a loop is a gather of 8 lanes, also where all
  * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache. A transform is no loop:
- * its code exceeds the instruction cache, that of F(4x4, 3x3) by far. `half` and `unit` are estimates; `miss` is fitted to one layer
- * (CSR, 1x1 256 -> 64 @56, batch 8: what columns first took over rows first); another, 3x3 64 -> 64 @56, took four times that.
+ * its code exceeds the instruction cache, that of F(4x4, 3x3) by far, less so where its loads are texels. `half` and `unit` are
+ * estimates; `miss` is fitted to one layer (CSR, 1x1 256 -> 64 @56, batch 8: what columns first took over rows first); another, 3x3 64 -> 64 @56, took four times that.
  */
 const software: Rates = {
   lanes: 8,
@@ -53,6 +54,7 @@ const software: Rates = {
   cache: 2 ** 19,
   miss: 60,
   transform: { 2: 1.6, 4: 3 },
+  texelTransform: { 2: 1.3, 4: 2.2 },
 };
 
 /**
@@ -76,6 +78,7 @@ const hardware: Rates = {
   cache: 2 ** 25,
   miss: 4,
   transform: { 2: 1, 4: 1 },
+  texelTransform: { 2: 1, 4: 1 },
 };
 
 /** Of a software adapter, or of a GPU. */
