@@ -6,7 +6,7 @@ import type { Variant } from "../../src/kernels/columns/variants.ts";
 import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
 import { tried } from "../../src/plan/contenders.ts";
 import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
-import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";
+import { type Contender, type RaceOptions, type RaceResult, race } from "../../src/plan/measure.ts";
 import { type Spread, spread } from "../../src/plan/stats.ts";
 import { adapterKind } from "../../src/run/adapter-kind.ts";
 
@@ -52,7 +52,7 @@ export const denseSide = (whole: WeightMatrix): readonly Entrant[] => [
   { kind: "winograd", weight: whole, sparsity: 0 },
 ];
 
-/** The race that finds the fastest of an entrant's likeliest kernels. */
+/** The race that finds the fastest of an entrant's likeliest kernels, or of a dense one's the fastest two. */
 export const heat = (budgetMs: number): RaceOptions => ({
   rounds: 5,
   budgetMs,
@@ -60,6 +60,9 @@ export const heat = (budgetMs: number): RaceOptions => ({
   drop: 1.4,
   sampleMs: 1,
 });
+
+/** Kernels of the dense side that run in the race that counts: one that a busy moment chose would make every ratio too large. */
+export const denseFinalists = 2;
 
 /** Kernels tried per entrant before the race that counts; of Winograd's, per size of tile. */
 const directTries = 7;
@@ -79,12 +82,12 @@ export async function contest(
   const [exact, rounding] = [adapterKind(gpu), adapterKind(gpu, "f16")];
   const heats = entrants.map((entrant) => candidates(place, entrant, entrant.rounds ? rounding : exact));
   const timed = await race(gpu, place, heats.flat(), heat(4 * options.budgetMs));
-  const winners = heats.map((list) => {
-    const results = timed.filter((r) => list.includes(r.contender) && r.times.length > 0);
-    const best = results.sort((a, b) => spread(a.times).median - spread(b.times).median)[0];
-    return best?.contender;
+  const running = entrants.flatMap((entrant, i) => {
+    const own = fastestFirst(timed.filter((r) => heats[i]!.includes(r.contender)));
+    return own
+      .slice(0, entrant.sparsity === 0 ? denseFinalists : 1)
+      .map(({ contender }) => ({ entrant, contender }));
   });
-  const running = entrants.flatMap((entrant, i) => (winners[i] ? [{ entrant, contender: winners[i]! }] : []));
   const results = await race(
     gpu,
     place,
@@ -97,21 +100,31 @@ export async function contest(
       .map((r) => [...r.times]);
   const direct = fastest(times((k) => k === "direct"));
   const best = fastest(times((k) => k === "direct" || k === "winograd"));
-  return results.map(({ contender, times: own }, i) => {
-    const { entrant } = running[i]!;
-    return {
-      kind: entrant.kind,
-      sparsity: entrant.sparsity,
-      ...(entrant.pattern !== undefined && { pattern: entrant.pattern }),
-      ...(entrant.rounds && { rounds: true }),
-      kernel: contender.ranked.variant.name,
-      stored: contender.ranked.density,
-      ms: spread(own),
-      vsDirect: spread(own.map((ms, round) => direct[round]! / ms)),
-      vsBest: spread(own.map((ms, round) => best[round]! / ms)),
-    };
+  return entrants.flatMap((entrant): Row[] => {
+    const [first] = fastestFirst(results.filter((_, i) => running[i]!.entrant === entrant));
+    if (!first) return [];
+    const { contender, times: own } = first;
+    return [
+      {
+        kind: entrant.kind,
+        sparsity: entrant.sparsity,
+        ...(entrant.pattern !== undefined && { pattern: entrant.pattern }),
+        ...(entrant.rounds && { rounds: true }),
+        kernel: contender.ranked.variant.name,
+        stored: contender.ranked.density,
+        ms: spread(own),
+        vsDirect: spread(own.map((ms, round) => direct[round]! / ms)),
+        vsBest: spread(own.map((ms, round) => best[round]! / ms)),
+      },
+    ];
   });
 }
+
+/** Those that were timed, by their medians. */
+export const fastestFirst = (results: readonly RaceResult[]): RaceResult[] =>
+  results
+    .filter(({ times }) => times.length > 0)
+    .sort((a, b) => spread(a.times).median - spread(b.times).median);
 
 /** The times, round by round, of whichever has the least median. */
 function fastest(list: readonly (readonly number[])[]): readonly number[] {

@@ -4,7 +4,15 @@ import { weightFor } from "../../src/plan/contenders.ts";
 import type { AdapterKind } from "../../src/plan/estimate.ts";
 import { type Contender, type RaceOptions, race } from "../../src/plan/measure.ts";
 import { spread } from "../../src/plan/stats.ts";
-import { type ContestOptions, candidates, denseSide, heat, type Row } from "./contest.ts";
+import {
+  type ContestOptions,
+  candidates,
+  denseFinalists,
+  denseSide,
+  fastestFirst,
+  heat,
+  type Row,
+} from "./contest.ts";
 import { placeOf, type Shape } from "./shapes.ts";
 
 /** The layer with half of its filters, and half of those of the layer before. */
@@ -18,38 +26,45 @@ export async function halvedFilters(
   kind: AdapterKind,
   { rounds, budgetMs }: ContestOptions,
 ): Promise<Row> {
-  const whole = await fastestDense(gpu, placeOf(shape, batch), kind, budgetMs);
-  const half = await fastestDense(gpu, placeOf(halfOf(shape), batch), kind, budgetMs);
-  const times: [number[], number[]] = [[], []];
+  const whole = await finalists(gpu, placeOf(shape, batch), kind, budgetMs);
+  const half = await finalists(gpu, placeOf(halfOf(shape), batch), kind, budgetMs);
   const started = performance.now();
   for (let round = 0; round < rounds && (round < 5 || performance.now() - started < budgetMs); round++) {
-    for (const [i, { place, contender }] of [whole, half].entries()) {
+    for (const { place, contender, times } of [...whole, ...half]) {
       const once: RaceOptions = { rounds: 1, leastRounds: 1, budgetMs: 0, drop: 2, sampleMs: 2 };
       const [result] = await race(gpu, place, [contender], once);
-      times[i]!.push(result!.times[0]!);
+      times.push(result!.times[0]!);
     }
   }
-  const ratio = spread(times[1].map((ms, round) => times[0][round]! / ms));
+  const [before, after] = [fastest(whole), fastest(half)];
+  const ratio = spread(after.times.map((ms, round) => before.times[round]! / ms));
   return {
     kind: "filters",
     sparsity: 0.5,
-    kernel: half.contender.ranked.variant.name,
+    kernel: after.contender.ranked.variant.name,
     stored: 1,
-    ms: spread(times[1]),
+    ms: spread(after.times),
     vsDirect: ratio,
     vsBest: ratio,
   };
 }
 
-async function fastestDense(
+interface Finalist {
+  readonly place: ColumnsPlace;
+  readonly contender: Contender;
+  readonly times: number[];
+}
+
+const fastest = (list: readonly Finalist[]): Finalist =>
+  [...list].sort((a, b) => spread(a.times).median - spread(b.times).median)[0]!;
+
+async function finalists(
   gpu: Gpu,
   place: ColumnsPlace,
   kind: AdapterKind,
   budgetMs: number,
-): Promise<{ readonly place: ColumnsPlace; readonly contender: Contender }> {
+): Promise<Finalist[]> {
   const list = denseSide(weightFor(place)).flatMap((entrant) => candidates(place, entrant, kind));
-  const results = await race(gpu, place, list, heat(budgetMs));
-  const timed = results.filter(({ times }) => times.length > 0);
-  const [best] = timed.sort((a, b) => spread(a.times).median - spread(b.times).median);
-  return { place, contender: best!.contender };
+  const timed = fastestFirst(await race(gpu, place, list, heat(budgetMs)));
+  return timed.slice(0, denseFinalists).map(({ contender }) => ({ place, contender, times: [] }));
 }
