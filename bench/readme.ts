@@ -123,8 +123,10 @@ function nm(result: SuiteResult): string {
 
 function f16(result: SuiteResult): string {
   const [head, ...rows] = f16Table(result);
+  const allowed = result.rows.filter((r) => r.rounds);
+  const rounds = allowed.filter((r) => /-halves|^matrix/.test(r.kernel)).length;
   const gained = Object.entries(f16Means(result)).map(([name, mean]) => `${name} ${mean.toFixed(2)}`);
-  return `${markdownTable(head!, rows)}\n\nTimes as fast as the fastest dense kernel in f32, batch 8. Gained by half precision, geometric means: ${gained.join(", ")}. ${environmentLine(result.environment)}.`;
+  return `${markdownTable(head!, rows)}\n\nTimes as fast as the fastest dense kernel in f32, batch 8. Gained where rounding is allowed, geometric means: ${gained.join(", ")}; of the ${allowed.length} fastest kernels there ${rounds} round. ${environmentLine(result.environment)}.`;
 }
 
 function models({ rows, environment }: ModelsResult): string {
