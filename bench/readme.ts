@@ -10,7 +10,7 @@ import { markdownTable } from "../src/report/table.ts";
 import { type DeadResult, deadTable } from "./dead.ts";
 import type { FilterRow, FiltersResult } from "./filters.ts";
 import { boundsTable } from "./kernels/bounds.ts";
-import type { DlmcResult } from "./kernels/dlmc.ts";
+import { clusteredByRows, type DlmcResult } from "./kernels/dlmc.ts";
 import { f16Means, f16Table } from "./kernels/f16.ts";
 import { nmMeans, nmTable } from "./kernels/nm.ts";
 import { type ByBatch, breakEvens, type KernelsResult, winsFromTable } from "./kernels/result.ts";
@@ -150,7 +150,8 @@ function layouts(result: LayoutsResult): string {
   return `${markdownTable(head!, rows)}\n\n${environmentLine(result.environment)}.`;
 }
 
-function dlmc({ summary, environment, batch }: DlmcResult): string {
+function dlmc(result: DlmcResult): string {
+  const { summary, environment, batch } = result;
   const rows = Object.entries(summary.csr)
     .sort(([a], [b]) => Number(a) - Number(b))
     .map(([s, csr]) => [
@@ -169,7 +170,8 @@ function dlmc({ summary, environment, batch }: DlmcResult): string {
     "fastest of CSR, ELL and clustered rows / fastest dense",
     "clustered rows / the better of CSR and dense",
   ];
-  return `${markdownTable(head, rows)}\n\nGeometric means over the really pruned layers of ResNet-50, batch ${batch}. ${environmentLine(environment)}.`;
+  const [clusteredHead, ...clusteredRows] = clusteredByRows(result);
+  return `${markdownTable(head, rows)}\n\nClustered rows, by the rows of a block, over direct dense, and the share of values that they store, on the same masks:\n\n${markdownTable(clusteredHead!, clusteredRows)}\n\nGeometric means over the really pruned layers of ResNet-50, batch ${batch}. ${environmentLine(environment)}.`;
 }
 
 function filters({ rows, dense, settings, environment }: FiltersResult): string {
