@@ -61,7 +61,10 @@ export const heat = (budgetMs: number): RaceOptions => ({
   sampleMs: 1,
 });
 
-/** Kernels of the dense side that run in the race that counts: one that a busy moment chose would make every ratio too large. */
+/**
+ * Kernels of each dense entrant that run in the race that counts: one that a busy moment chose would make every ratio too large. Of sparse
+ * ones the fastest does alone; one chosen so makes its own ratios too small.
+ */
 export const denseFinalists = 2;
 
 /** Kernels tried per entrant before the race that counts; of Winograd's, per size of tile. */
@@ -71,7 +74,7 @@ const sparseTries = 4;
 
 /**
  * For one layer: every entrant's likeliest kernels race briefly, each checked first; then the winners run in turn. The direct
- * side is also every sparse kernel on the whole weight: one that beats the dense kernels there would be a dense kernel.
+ * side is also sparse kernels on the whole weight (CSR, 8x1 and 16x1): one that beats the dense kernels there would be a dense kernel.
  */
 export async function contest(
   gpu: Gpu,
@@ -80,7 +83,10 @@ export async function contest(
   options: ContestOptions,
 ): Promise<Row[]> {
   const [exact, rounding] = [adapterKind(gpu), adapterKind(gpu, "f16")];
-  const heats = entrants.map((entrant) => candidates(place, entrant, entrant.rounds ? rounding : exact));
+  // A race drops what is slow for its weight: with one each, no entrant loses its kernels to another that is faster altogether.
+  const heats = entrants.map((entrant) =>
+    candidates(place, { ...entrant, weight: { ...entrant.weight } }, entrant.rounds ? rounding : exact),
+  );
   const timed = await race(gpu, place, heats.flat(), heat(4 * options.budgetMs));
   const running = entrants.flatMap((entrant, i) => {
     const own = fastestFirst(timed.filter((r) => heats[i]!.includes(r.contender)));
@@ -92,7 +98,7 @@ export async function contest(
     gpu,
     place,
     running.map((r) => r.contender),
-    { ...options, leastRounds: 5, drop: Number.POSITIVE_INFINITY, sampleMs: 2 },
+    { ...options, leastRounds: 7, drop: Number.POSITIVE_INFINITY, sampleMs: 2 },
   );
   const times = (wanted: (kind: Entrant["kind"]) => boolean): readonly number[][] =>
     results

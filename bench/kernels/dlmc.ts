@@ -158,7 +158,7 @@ function clusteredMeans(rows: readonly DlmcRow[]): Readonly<Record<string, numbe
   return grouped(csr, (r) => {
     const best = bestClustered(rows, r);
     if (!best) return undefined;
-    // What the plan would run without it: CSR, or the fastest dense.
+    // Of formats that leave rows where they are: sliced ELL has a column of its own.
     const csrVsBest = r.vsBest.median;
     return best.vsBest.median / Math.max(csrVsBest, 1);
   });

@@ -106,19 +106,19 @@ function bySparsity(rows: readonly KernelRow[], kinds: Kinds, ratio: Ratio, batc
   );
 }
 
-/** Where the ratio passes 1, linear in the density between two measured sparsities: time is nearly linear in the density. */
+/**
+ * The sparsity from which the ratio stays above 1, linear in the density between the last point below it and the next: time is nearly linear
+ * in the density. Null where no point is below 1, or the last one is.
+ */
 export function breakEven(rows: readonly KernelRow[], kinds: Kinds): number | null {
   const points = Object.entries(bySparsity(rows, kinds, "vsDirect")).map(
     ([s, ratio]) => [Number(s), 1 / ratio] as const,
   );
-  for (const [i, [sparsity, time]] of points.entries()) {
-    if (time > 1) continue;
-    const before = points[i - 1];
-    if (!before) return null;
-    const [s0, t0] = before;
-    return s0 + ((t0 - 1) / (t0 - time)) * (sparsity - s0);
-  }
-  return null;
+  const lost = points.map(([, time]) => time > 1).lastIndexOf(true);
+  const [last, next] = [points[lost], points[lost + 1]];
+  if (!last || !next) return null;
+  const [[s0, t0], [s1, t1]] = [last, next];
+  return s0 + ((t0 - 1) / (t0 - t1)) * (s1 - s0);
 }
 
 /** The same in words, where it lies between no two measured too. */
@@ -129,7 +129,7 @@ export function winsFrom(rows: readonly KernelRow[], kinds: Kinds): string {
   const points = Object.entries(bySparsity(rows, kinds, "vsDirect"));
   const [first, last] = [points[0], points.at(-1)];
   if (!first || !last) return "-";
-  return first[1] >= 1 ? `${share(Number(first[0]))} or less` : `above ${share(Number(last[0]))}`;
+  return last[1] >= 1 ? `${share(Number(first[0]))} or less` : `above ${share(Number(last[0]))}`;
 }
 
 /** What breaks even with direct dense where, kind by kind. */

@@ -1,5 +1,5 @@
 // conv/slices-texels: 8 rows of W side by side, chunks of 8 columns; columns of vec4s of x in a texture, and W in another. See lib/slices.
-// Reads per chunk of 8 columns and lane: 16V B of x, 4 B of an offset, 4 B per 8 positions, 4 B per weight. No barrier.
+// Reads per load of 8 columns and lane: 16V B of x, 4 B of an offset, 4 B per 8 positions, 4 B per weight. No barrier.
 enable subgroups;
 // @include "lib/activation.wgsl"
 // @include "lib/columns.wgsl"

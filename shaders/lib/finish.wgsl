@@ -3,7 +3,7 @@ override ACT: u32 = 0;
 override HAS_RESIDUAL: bool = false;
 
 @group(0) @binding(4) var<storage, read> bias: array<f32>; // one per output channel
-@group(0) @binding(5) var<storage, read> residual: array<X>; // y's channels and pixels; x again when unused
+@group(0) @binding(5) var<storage, read> residual: array<X>; // y's channels and pixels; x or bias when unused
 @group(0) @binding(6) var<storage, read_write> y: array<X>;
 @group(0) @binding(7) var<uniform> params: Columns;
 

@@ -6,7 +6,7 @@
 // half of the steps each, which then share what carrying the sums to the next chunk costs. Which columns make a chunk is free, and one may be in several, so that
 // unstructured masks fill their steps (src/kernels/columns/combine.ts); N:M masks do where columns follow each other.
 // The including file says where offsets, positions and weights are (lib/chunks: in arrays; lib/chunks-texels: in a texture).
-// Needs subgroups of at least 8. One thread of 8 lanes: RG slices x V columns. Reads per chunk 16V B of x, 4 B of an offset, 4 B per
+// Needs subgroups of at least 8. One thread of 8 lanes: RG slices x V columns. Reads per chunk and load V X of x and 4 B of an offset, 4 B per
 // 8 positions and 4 B per weight, per lane. No barrier.
 const RG: u32 = 4u; // @spec 2 4 8
 const V: u32 = 4u; // @spec 2 4 8

@@ -85,6 +85,8 @@ test("where a format wins is said in words, below and above what was measured to
   assert.is(winsFrom(rows, ["block8x1"]), "70 % or less");
   assert.is(winsFrom([row("csr", 1, 0.7, 0.5)], ["csr"]), "above 70 %");
   assert.is(winsFrom(rows, ["ell"]), "-");
+  const between = [row("csr", 1, 0.1, 1.01), row("csr", 1, 0.5, 0.5), row("csr", 1, 0.9, 2)];
+  assert.is(winsFrom(between, ["csr"]), "77 %", "a win that does not last is none");
   assert.equal(winsFromTable([...rows, other(row("csr", 1, 0.7, 2))]), [
     ["layer", "csr", "block8x1"],
     ["s, batch 1", "83 %", "70 % or less"],

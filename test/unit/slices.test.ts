@@ -2,12 +2,15 @@ import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { nmPattern } from "../../bench/kernels/patterns.ts";
+import { placeOf } from "../../bench/kernels/shapes.ts";
 import { combineColumns } from "../../src/kernels/columns/combine.ts";
 import { ellDensity, scheduleEll } from "../../src/kernels/columns/ell.ts";
 import { scheduleNm } from "../../src/kernels/columns/nm.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import type { ColumnsProblem } from "../../src/kernels/columns/problem.ts";
+import { cutFor, takesWeight } from "../../src/kernels/columns/realise.ts";
 import { lanes, noPick, noRow, packSlices, type Schedule } from "../../src/kernels/columns/slices.ts";
+import { variants } from "../../src/kernels/columns/variants.ts";
 import { seeded } from "../../src/tensor/random.ts";
 
 const test = suite("slices");
@@ -193,6 +196,26 @@ test("arrays and texels hold the schedule: of each lane the offset, the position
       }
     }),
     { numRuns: 60 },
+  );
+});
+
+test("no variant takes more workgroups per dimension than every device has", () => {
+  const named = (name: string) => variants.find((v) => v.format === "ell" && v.name === name)!;
+  const many = placeOf({ rows: 64, channels: 8, kernel: 1, size: 1024 }, 1).problem;
+  const few = placeOf({ rows: 64, channels: 8, kernel: 1, size: 64 }, 1).problem;
+  // 262,144 vec4s of pixels, 4 or 8 to a workgroup.
+  assert.is(cutFor(many, named("slices/r64v4")), undefined);
+  assert.is(cutFor(many, named("slices/r32v8"))?.columns, 2 ** 18);
+  assert.ok(cutFor(few, named("slices/r64v4")));
+});
+
+test("columns of weights too large to combine in a moment are not", () => {
+  const ell = variants.find((v) => v.format === "ell")!;
+  const p = problem(1, 4096, 4096);
+  assert.is(takesWeight(p, ell, { rows: 4096, k: 4096, values: { length: 2 ** 24 } as Float32Array }), true);
+  assert.is(
+    takesWeight(p, ell, { rows: 4096, k: 4097, values: { length: 4096 * 4097 } as Float32Array }),
+    false,
   );
 });
 

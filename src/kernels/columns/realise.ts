@@ -51,6 +51,12 @@ export interface VariableWeight {
 
 export type ColumnsWeight = WeightMatrix | VariableWeight;
 
+/** Workgroups that WebGPU lets a dispatch have per dimension on every device. */
+const mostGroups = 65535;
+
+/** Weights whose columns are combined: more would hold up planning for longer than a second or two (0.2 to 0.4 s for two million). */
+const mostCombined = 2 ** 24;
+
 /** The cut of the problem's columns that a variant works on, or undefined where it does not apply. */
 export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefined {
   if (variant.parts > 1) {
@@ -66,7 +72,8 @@ export function cutFor(p: ColumnsProblem, variant: Variant): ColumnCut | undefin
     return tiling && cutFor(productsOf(p, tiling), { ...variant, winograd: 0 });
   }
   const cut = cutColumns(p).find(({ load }) => load === variant.load);
-  return cut && variant.texels && texelsRead(p, cut) > mostTexels ? undefined : cut;
+  if (!cut || (variant.texels && texelsRead(p, cut) > mostTexels)) return undefined;
+  return groupsOf(p, variant, cut).some((n) => n > mostGroups) ? undefined : cut;
 }
 
 /** Workgroups of a variant's main loop on a problem. */
@@ -151,7 +158,8 @@ const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
 export function takesWeight(p: ColumnsProblem, variant: Variant, w: ColumnsWeight): boolean {
   if (isVariable(w))
     return variant.format === "dense" && !variant.winograd && variant.parts === 1 && !inPanels(variant);
-  if (variant.loop === "slices") return variant.format === "ell" || slicePatternOf(p, w) !== undefined;
+  if (variant.format === "ell") return w.values.length <= mostCombined;
+  if (variant.loop === "slices") return slicePatternOf(p, w) !== undefined;
   if (isNm(variant.format)) return patternOf(p, w, blockRowsOf(variant.format)) !== undefined;
   return !isHalf(variant.format) || halfScale(w) !== undefined;
 }
