@@ -13,7 +13,7 @@ import { boundsTable } from "./kernels/bounds.ts";
 import { clusteredByRows, type DlmcResult } from "./kernels/dlmc.ts";
 import { f16Means, f16Table } from "./kernels/f16.ts";
 import { nmMeans, nmTable } from "./kernels/nm.ts";
-import { type ByBatch, breakEvens, type KernelsResult, winsFromTable } from "./kernels/result.ts";
+import { type ByBatch, breakEvens, type KernelsResult } from "./kernels/result.ts";
 import type { SuiteResult } from "./kernels/suite.ts";
 import { known, methodsTable, points } from "./methods/result.ts";
 import { type LayoutsResult, layoutsTable } from "./models/layouts.ts";
@@ -27,7 +27,6 @@ import { targetsTable } from "./targets.ts";
 const shown: Readonly<Record<string, (result: never) => string>> = {
   peers,
   kernels,
-  crossover,
   nm,
   f16,
   models,
@@ -108,11 +107,6 @@ function kernels({ summary, environment, rooflines, rows: measured }: KernelsRes
     ],
   );
   return `${roofs}\n\n${markdownTable(head, rows)}\n\nGeometric means over twelve layers of ResNet-50, random patterns of exact density. Break-even with direct dense: ${breakEvens(measured)}. ${environmentLine(environment)}.`;
-}
-
-function crossover({ rows, environment }: KernelsResult): string {
-  const [head, ...body] = winsFromTable(rows);
-  return `${markdownTable(head!, body)}\n\nPer layer, the sparsity from which a format is faster than the fastest direct dense kernel; random patterns. ${environmentLine(environment)}.`;
 }
 
 function nm(result: SuiteResult): string {

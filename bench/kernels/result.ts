@@ -232,23 +232,3 @@ export function crossoverTable(rows: readonly KernelRow[]): string {
     }),
   );
 }
-
-/** A row per shape and batch, a column per format: the sparsity from which it wins, in the last row on the geometric mean. */
-export function winsFromTable(rows: readonly KernelRow[]): string[][] {
-  const kinds = [...new Set(rows.filter((r) => r.sparsity > 0).map((r) => r.kind))];
-  const layers = [...new Set(rows.map((r) => `${r.shape}, batch ${r.batch}`))];
-  const line = (name: string, own: readonly KernelRow[]): string[] => [
-    name,
-    ...kinds.map((kind) => winsFrom(own, [kind])),
-  ];
-  return [
-    ["layer", ...kinds],
-    ...layers.map((name) =>
-      line(
-        name,
-        rows.filter((r) => `${r.shape}, batch ${r.batch}` === name),
-      ),
-    ),
-    line("all", rows),
-  ];
-}

@@ -2,14 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { differences } from "../../bench/diff.ts";
 import { parsePattern, randomPattern, weightOf } from "../../bench/kernels/patterns.ts";
-import {
-  breakEven,
-  impossible,
-  type KernelRow,
-  summarise,
-  winsFrom,
-  winsFromTable,
-} from "../../bench/kernels/result.ts";
+import { breakEven, impossible, type KernelRow, summarise, winsFrom } from "../../bench/kernels/result.ts";
 import { placeOf } from "../../bench/kernels/shapes.ts";
 import { InputError } from "../../src/errors.ts";
 import { clusterRows } from "../../src/kernels/columns/cluster.ts";
@@ -87,12 +80,6 @@ test("where a format wins is said in words, below and above what was measured to
   assert.is(winsFrom(rows, ["ell"]), "-");
   const between = [row("csr", 1, 0.1, 1.01), row("csr", 1, 0.5, 0.5), row("csr", 1, 0.9, 2)];
   assert.is(winsFrom(between, ["csr"]), "77 %", "a win that does not last is none");
-  assert.equal(winsFromTable([...rows, other(row("csr", 1, 0.7, 2))]), [
-    ["layer", "csr", "block8x1"],
-    ["s, batch 1", "83 %", "70 % or less"],
-    ["t, batch 1", "70 % or less", "-"],
-    ["all", "70 % or less", "70 % or less"],
-  ]);
 });
 
 test("a block ratio above what its zeros allow is found", () => {
