@@ -67,6 +67,9 @@ export const heat = (budgetMs: number): RaceOptions => ({
  */
 export const denseFinalists = 2;
 
+/** Rounds of the race that counts, however long they take. */
+export const leastRounds = 7;
+
 /** Kernels tried per entrant before the race that counts; of Winograd's, per size of tile. */
 const directTries = 7;
 const winogradTries = 3;
@@ -83,10 +86,7 @@ export async function contest(
   options: ContestOptions,
 ): Promise<Row[]> {
   const [exact, rounding] = [adapterKind(gpu), adapterKind(gpu, "f16")];
-  // A race drops what is slow for its weight: with one each, no entrant loses its kernels to another that is faster altogether.
-  const heats = entrants.map((entrant) =>
-    candidates(place, { ...entrant, weight: { ...entrant.weight } }, entrant.rounds ? rounding : exact),
-  );
+  const heats = entrants.map((entrant) => candidates(place, entrant, entrant.rounds ? rounding : exact));
   const timed = await race(gpu, place, heats.flat(), heat(4 * options.budgetMs));
   const running = entrants.flatMap((entrant, i) => {
     const own = fastestFirst(timed.filter((r) => heats[i]!.includes(r.contender)));
@@ -98,7 +98,7 @@ export async function contest(
     gpu,
     place,
     running.map((r) => r.contender),
-    { ...options, leastRounds: 7, drop: Number.POSITIVE_INFINITY, sampleMs: 2 },
+    { ...options, leastRounds, drop: Number.POSITIVE_INFINITY, sampleMs: 2 },
   );
   const times = (wanted: (kind: Entrant["kind"]) => boolean): readonly number[][] =>
     results
@@ -137,12 +137,16 @@ function fastest(list: readonly (readonly number[])[]): readonly number[] {
   return [...list].sort((a, b) => spread(a).median - spread(b).median)[0]!;
 }
 
-/** The likeliest kernels of an entrant, by the cost model. */
+/**
+ * The likeliest kernels of an entrant, by the cost model, with a weight of their own: a race drops what is slow for its weight, and no
+ * entrant is to lose its kernels to another that is faster altogether.
+ */
 export function candidates(
   place: ColumnsPlace,
-  { kind: entrant, weight }: Entrant,
+  { kind: entrant, weight: shared }: Entrant,
   kind: AdapterKind,
 ): Contender[] {
+  const weight = { ...shared };
   const { problem } = place;
   const contender = (ranked: Ranked): Contender => ({ ranked, weight });
   if (entrant === "dense-f16") return rank(problem, entrant, 1, kind).slice(0, directTries).map(contender);

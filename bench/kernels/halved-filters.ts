@@ -11,6 +11,7 @@ import {
   denseSide,
   fastestFirst,
   heat,
+  leastRounds,
   type Row,
 } from "./contest.ts";
 import { placeOf, type Shape } from "./shapes.ts";
@@ -29,7 +30,11 @@ export async function halvedFilters(
   const whole = await finalists(gpu, placeOf(shape, batch), kind, budgetMs);
   const half = await finalists(gpu, placeOf(halfOf(shape), batch), kind, budgetMs);
   const started = performance.now();
-  for (let round = 0; round < rounds && (round < 7 || performance.now() - started < budgetMs); round++) {
+  for (
+    let round = 0;
+    round < rounds && (round < leastRounds || performance.now() - started < budgetMs);
+    round++
+  ) {
     for (const { place, contender, times } of [...whole, ...half]) {
       const once: RaceOptions = { rounds: 1, leastRounds: 1, budgetMs: 0, drop: 2, sampleMs: 2 };
       const [result] = await race(gpu, place, [contender], once);
@@ -64,9 +69,7 @@ async function finalists(
   kind: AdapterKind,
   budgetMs: number,
 ): Promise<Finalist[]> {
-  const list = denseSide(weightFor(place)).flatMap((entrant) =>
-    candidates(place, { ...entrant, weight: { ...entrant.weight } }, kind),
-  );
+  const list = denseSide(weightFor(place)).flatMap((entrant) => candidates(place, entrant, kind));
   const timed = fastestFirst(await race(gpu, place, list, heat(budgetMs)));
   return timed.slice(0, denseFinalists).map(({ contender }) => ({ place, contender, times: [] }));
 }

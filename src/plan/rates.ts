@@ -35,7 +35,8 @@ export interface Rates {
  * lavapipe, measured with one loop per kind of load (bench/NOTES.md): every load in a loop is a gather of 8 lanes, also where all
  * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache. A transform is no loop:
  * its code exceeds the instruction cache, that of F(4x4, 3x3) by far, less so where its loads are texels. `half` and `unit` are
- * estimates; `miss` is fitted to one layer (CSR, 1x1 256 -> 64 @56, batch 8: what columns first took over rows first); another, 3x3 64 -> 64 @56, took four times that.
+ * estimates; `texelTransform` is fitted to single runs of one layer (3x3 16 -> 16 @32, batch 32), `miss` to one too (CSR, 1x1 256 -> 64
+ * @56, batch 8: what columns first took over rows first); another, 3x3 64 -> 64 @56, took four times that.
  */
 const software: Rates = {
   lanes: 8,

@@ -1,4 +1,5 @@
 import { mostTexels } from "../../shader/texels.ts";
+import { mostGroups } from "../limits.ts";
 import { rowClusters } from "./cluster.ts";
 import { ellDensity, scheduleEll } from "./ell.ts";
 import { blockRowsOf, type Format, isClustered, isCsr, isDense, isHalf, isNm } from "./formats.ts";
@@ -51,10 +52,7 @@ export interface VariableWeight {
 
 export type ColumnsWeight = WeightMatrix | VariableWeight;
 
-/** Workgroups that WebGPU lets a dispatch have per dimension on every device. */
-const mostGroups = 65535;
-
-/** Weights whose columns are combined: more would hold up planning for longer than a second or two (0.2 to 0.4 s for two million). */
+/** Weights whose columns are combined: more would hold up planning for longer than a few seconds (0.2 to 0.4 s for two million). */
 const mostCombined = 2 ** 24;
 
 /** The cut of the problem's columns that a variant works on, or undefined where it does not apply. */

@@ -13,7 +13,8 @@ export function aroundProducts(p: ColumnsProblem, t: Tiling, inner: Realised, in
   // Of the convolution itself: four images per load, or single floats of a single image.
   const outer = cutColumns(p).find((c) => (c.load === "quad" && p.batch > 1) || c.load === "word")!;
   const u = outer.load === "quad" ? 4 : 1;
-  const texels = inTexels && u === 4 && texelsRead(p, outer) <= mostTexels;
+  const read = texelsRead(p, outer);
+  const texels = inTexels && u === 4 && read <= mostTexels;
   const suffix = texels ? ("-texels" as const) : u === 4 ? ("" as const) : ("-scalar" as const);
   const tiles = t.planes * t.rows * t.columns * outer.inner;
   const pitch = t.pitch / u;
@@ -39,7 +40,7 @@ export function aroundProducts(p: ColumnsProblem, t: Tiling, inner: Realised, in
       x_w: p.xSteps[2] / u,
       matrix: t.channels * pitch,
     },
-    ...(texels && { texels: { x: texelsRead(p, outer) } }),
+    ...(texels && { texels: { x: read } }),
     groups: [across, t.channels, 1],
   };
   const output: Launch = {

@@ -1,5 +1,6 @@
 import { noActivation } from "../activation.ts";
 import { batchPitch } from "../layout.ts";
+import { mostBytes } from "../limits.ts";
 import type { WeightMatrix } from "./pack.ts";
 import type { ColumnsProblem } from "./problem.ts";
 
@@ -38,9 +39,6 @@ export interface Tiling {
   readonly pitch: number;
   readonly channels: number;
 }
-
-/** What WebGPU lets one binding span on every device. */
-const mostBytes = 128 * 2 ** 20;
 
 /**
  * The tiling of a problem that Winograd's algorithm can do: 3x3, stride 1, no dilation, one group; of a third pixel axis every plane is by itself. Where the

@@ -1,4 +1,5 @@
 import { threeAxes } from "../../graph/ops/support/taps.ts";
+import { mostGroups } from "../limits.ts";
 import type { Dispatch } from "../lowering.ts";
 import type { DirectConv } from "./conv-direct.ts";
 
@@ -11,7 +12,6 @@ export interface DepthwiseVariant {
 
 /** Lanes of a workgroup: no more than a plane has work for, since those past its end cost as much as the others. */
 const lanes = (count: number): number => [8, 32].find((n) => count <= n) ?? 64;
-const mostGroups = 65_535;
 const widestKernel = 9;
 
 /** One input channel per group, at most two spatial axes, and a weight that lies as its file wrote it. */
