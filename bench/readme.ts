@@ -10,6 +10,7 @@ import { markdownTable } from "../src/report/table.ts";
 import { type DeadResult, deadTable } from "./dead.ts";
 import type { FilterRow, FiltersResult } from "./filters.ts";
 import { boundsTable } from "./kernels/bounds.ts";
+import { winsFromTable } from "./kernels/crossover.ts";
 import { clusteredByRows, type DlmcResult } from "./kernels/dlmc.ts";
 import { f16Means, f16Table } from "./kernels/f16.ts";
 import { nmMeans, nmTable } from "./kernels/nm.ts";
@@ -27,6 +28,7 @@ import { targetsTable } from "./targets.ts";
 const shown: Readonly<Record<string, (result: never) => string>> = {
   peers,
   kernels,
+  crossover,
   nm,
   f16,
   models,
@@ -107,6 +109,11 @@ function kernels({ summary, environment, rooflines, rows: measured }: KernelsRes
     ],
   );
   return `${roofs}\n\n${markdownTable(head, rows)}\n\nGeometric means over twelve layers of ResNet-50, random patterns of exact density. Break-even with direct dense: ${breakEvens(measured)}. ${environmentLine(environment)}.`;
+}
+
+function crossover(result: SuiteResult): string {
+  const [head, ...rows] = winsFromTable(result);
+  return `${markdownTable(head!, rows)}\n\n${environmentLine(result.environment)}.`;
 }
 
 function nm(result: SuiteResult): string {

@@ -17,17 +17,18 @@ import {
 } from "./result.ts";
 import { measureRooflines, medianRooflines } from "./rooflines.ts";
 import {
-  defaultShapes,
   hardwareShape,
   macsOf,
-  moreShapes,
+  named,
   placeOf,
   type Shape,
+  type ShapeSet,
   shapeName,
+  shapesOf,
 } from "./shapes.ts";
 
 export interface KernelsOptions {
-  readonly set: "quick" | "default" | "full";
+  readonly set: ShapeSet;
   readonly batches: readonly number[];
   /** Only shapes whose name contains it. */
   readonly only?: string;
@@ -37,7 +38,7 @@ export interface KernelsOptions {
 }
 
 /** Format, and the sparsities it is measured at: those of the targets, and of the break-even between them. */
-export type Cases = readonly (readonly [Exclude<Format, "dense">, number])[];
+type Cases = readonly (readonly [Exclude<Format, "dense">, number])[];
 
 const cases: Cases = [
   ...[0.7, 0.8, 0.9, 0.95].map((s) => ["csr", s] as const),
@@ -50,18 +51,6 @@ const quickCases: Cases = [
   ["block8x1", 0.9],
 ];
 
-const everyFormat = ["csr", "csr-f16", "ell", "block2x1", "block4x1", "block8x1", "block16x1"] as const;
-/** From nearly dense to nearly empty, for every format: where does each begin to win? */
-export const crossoverCases: Cases = everyFormat.flatMap((format) =>
-  [0.1, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9].map((s) => [format, s] as const),
-);
-
-const shapesOf = (options: KernelsOptions): readonly Shape[] => {
-  const all = options.set === "full" ? [...defaultShapes, ...moreShapes] : defaultShapes;
-  const some = options.set === "quick" ? [defaultShapes[2]!] : all;
-  return some.filter((s) => options.only === undefined || shapeName(s).includes(options.only));
-};
-
 /** With hardly a weight left: what a layer takes for all else, its stores above all. */
 const floors = ["csr", "block8x1"] as const;
 const floorSparsity = 0.999;
@@ -70,35 +59,40 @@ const floorSparsity = 0.999;
  * Every shape and batch: the dense kernels and the sparse ones at each sparsity, checked, then timed in turn; the rooflines before and
  * after each, as a shared machine changes its speed.
  */
-export async function runKernels(options: KernelsOptions, wanted?: Cases): Promise<KernelsResult> {
+export async function runKernels(options: KernelsOptions): Promise<KernelsResult> {
+  const { only, batches } = options;
+  const jobs = named(
+    shapesOf(options.set).flatMap((shape) => batches.map((batch) => ({ shape, batch }))),
+    only,
+  );
   const gpu = await openGpuInNode({ adapter: options.adapter });
   try {
     const roofs = [await measureRooflines(gpu)];
     const layers: LayerRooflines[] = [];
-    const list = wanted ?? (options.set === "quick" ? quickCases : cases);
-    const jobs = shapesOf(options).flatMap((shape) => options.batches.map((batch) => ({ shape, batch })));
+    const quick = options.set === "quick";
+    const list = quick ? quickCases : cases;
     const kind = adapterKind(gpu);
     const how: ContestOptions = {
-      rounds: options.set === "quick" ? 5 : 15,
-      budgetMs: options.set === "quick" ? 500 : 4000,
+      rounds: quick ? 5 : 15,
+      budgetMs: quick ? 500 : 4000,
     };
     const rows: KernelRow[] = [];
     for (const [i, { shape, batch }] of jobs.entries()) {
       options.onProgress?.(`${shapeName(shape)}, batch ${batch}`, i, jobs.length);
       const place = placeOf(shape, batch);
       const entrants = entrantsFor(place, list, options.seed);
-      if (!wanted && options.set !== "quick") entrants.push(...floorsFor(place, options.seed));
+      if (!quick) entrants.push(...floorsFor(place, options.seed));
       const results = await contest(gpu, place, entrants, how);
       roofs.push(await measureRooflines(gpu));
       const around = medianRooflines(roofs.slice(-2));
       layers.push({ shape: shapeName(shape), batch, rooflines: around });
       // Pruned filters have no place in a table of formats by sparsity.
-      if (!wanted) results.push(await halvedFilters(gpu, shape, batch, kind, how));
+      results.push(await halvedFilters(gpu, shape, batch, kind, how));
       for (const r of results) rows.push(described(r, shape, batch, around.fmaGflops));
     }
     const rooflines = medianRooflines(roofs);
     // Dense only, and so in none of the means.
-    if (options.set !== "quick" && !options.only && !wanted && !gpu.adapter.software) {
+    if (!quick && !only && !gpu.adapter.software) {
       const place = placeOf(hardwareShape, 1);
       for (const r of await contest(gpu, place, denseSide(weightFor(place)), how))
         rows.push(described(r, hardwareShape, 1, rooflines.fmaGflops));

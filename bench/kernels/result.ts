@@ -1,6 +1,7 @@
 import { geometricMean } from "../../src/plan/stats.ts";
 import type { Environment } from "../../src/report/environment.ts";
 import { textTable } from "../../src/report/table.ts";
+import { breakEven, type Point, winsFrom } from "./break-even.ts";
 import type { Row } from "./contest.ts";
 import type { Rooflines } from "./rooflines.ts";
 
@@ -82,9 +83,9 @@ export function summarise(rows: readonly KernelRow[]): KernelsResult["summary"] 
     block8x1VsBest: means(["block8x1"], "vsBest"),
     filters: means(["filters"], "vsBest"),
     breakEven: {
-      csr: breakEven(rows, breakEvenKinds.csr),
-      element: breakEven(rows, breakEvenKinds.element),
-      block8x1: breakEven(rows, breakEvenKinds.block8x1),
+      csr: breakEven(pointsOf(rows, breakEvenKinds.csr)),
+      element: breakEven(pointsOf(rows, breakEvenKinds.element)),
+      block8x1: breakEven(pointsOf(rows, breakEvenKinds.block8x1)),
     },
   };
 }
@@ -106,36 +107,14 @@ function bySparsity(rows: readonly KernelRow[], kinds: Kinds, ratio: Ratio, batc
   );
 }
 
-/**
- * The sparsity from which the ratio stays above 1, linear in the density between the last point below it and the next: time is nearly linear
- * in the density. Null where no point is below 1, or the last one is.
- */
-export function breakEven(rows: readonly KernelRow[], kinds: Kinds): number | null {
-  const points = Object.entries(bySparsity(rows, kinds, "vsDirect")).map(
-    ([s, ratio]) => [Number(s), 1 / ratio] as const,
-  );
-  const lost = points.map(([, time]) => time > 1).lastIndexOf(true);
-  const [last, next] = [points[lost], points[lost + 1]];
-  if (!last || !next) return null;
-  const [[s0, t0], [s1, t1]] = [last, next];
-  return s0 + ((t0 - 1) / (t0 - t1)) * (s1 - s0);
-}
-
-/** The same in words, where it lies between no two measured too. */
-export function winsFrom(rows: readonly KernelRow[], kinds: Kinds): string {
-  const share = (s: number): string => `${(100 * s).toFixed(0)} %`;
-  const from = breakEven(rows, kinds);
-  if (from !== null) return share(from);
-  const points = Object.entries(bySparsity(rows, kinds, "vsDirect"));
-  const [first, last] = [points[0], points.at(-1)];
-  if (!first || !last) return "-";
-  return last[1] >= 1 ? `${share(Number(first[0]))} or less` : `above ${share(Number(last[0]))}`;
-}
+/** Of the geometric means of both batches. */
+const pointsOf = (rows: readonly KernelRow[], kinds: Kinds): Point[] =>
+  Object.entries(bySparsity(rows, kinds, "vsDirect")).map(([s, times]) => [Number(s), times]);
 
 /** What breaks even with direct dense where, kind by kind. */
 export const breakEvens = (rows: readonly KernelRow[]): string =>
   Object.entries(breakEvenKinds)
-    .map(([name, kinds]) => `${name} ${winsFrom(rows, kinds)}`)
+    .map(([name, kinds]) => `${name} ${winsFrom(pointsOf(rows, kinds))}`)
     .join(", ");
 
 /** Rows of blocks that are faster than leaving their zeros out can make them: the dense side is weak there. */
@@ -200,35 +179,4 @@ export function summaryTable({ summary, rows: measured }: KernelsResult): string
     ]),
   );
   return `${textTable(["geometric means", "batch", "ratio by sparsity"], rows)}\nbreaks even with direct dense from: ${breakEvens(measured)}`;
-}
-
-/** Per shape, batch and format: the ratio to direct dense by sparsity, and where it passes 1. */
-export function crossoverTable(rows: readonly KernelRow[]): string {
-  const sparse = rows.filter((r) => r.sparsity > 0);
-  const sparsities = [...new Set(sparse.map((r) => r.sparsity))].sort((a, b) => a - b);
-  const groups = new Map<string, KernelRow[]>();
-  for (const row of sparse) {
-    const key = `${row.shape}|${row.batch}|${row.kind}`;
-    groups.set(key, [...(groups.get(key) ?? []), row]);
-  }
-  const head = [
-    "shape",
-    "batch",
-    "format",
-    ...sparsities.map((s) => `${(100 * s).toFixed(0)} %`),
-    "wins from",
-  ];
-  return textTable(
-    head,
-    [...groups.values()].map((list) => {
-      const { shape, batch, kind } = list[0]!;
-      return [
-        shape,
-        String(batch),
-        kind,
-        ...sparsities.map((s) => list.find((r) => r.sparsity === s)?.vsDirect.median.toFixed(2) ?? "-"),
-        winsFrom(list, [kind]),
-      ];
-    }),
-  );
 }

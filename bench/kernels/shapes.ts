@@ -1,3 +1,4 @@
+import { printable, UsageError } from "../../src/errors.ts";
 import { graphBuilder } from "../../src/graph/builder.ts";
 import { type ColumnsPlace, columnsPlaces } from "../../src/plan/columns-place.ts";
 import { assignLayouts } from "../../src/plan/layouts.ts";
@@ -20,7 +21,7 @@ const one = (rows: number, channels: number, size: number): Shape => ({ rows, ch
 const three = (width: number, size: number): Shape => ({ rows: width, channels: width, kernel: 3, size });
 
 /** The layers of ResNet-50 at 224 x 224 that repeat (He et al. 2015, table 1). */
-export const defaultShapes: readonly Shape[] = [
+const defaultShapes: readonly Shape[] = [
   three(64, 56),
   three(128, 28),
   three(256, 14),
@@ -36,7 +37,7 @@ export const defaultShapes: readonly Shape[] = [
 ];
 
 /** And those that occur once, and MobileNetV1's. */
-export const moreShapes: readonly Shape[] = [
+const moreShapes: readonly Shape[] = [
   one(64, 64, 56),
   one(128, 256, 56),
   one(256, 512, 28),
@@ -47,6 +48,26 @@ export const moreShapes: readonly Shape[] = [
   one(512, 512, 14),
   one(1024, 1024, 7),
 ];
+
+/** "quick": one, to see that all works; "full": those of `moreShapes` too. */
+export type ShapeSet = "quick" | "default" | "full";
+
+export const shapesOf = (set: ShapeSet): readonly Shape[] => {
+  if (set === "quick") return [defaultShapes[2]!];
+  return set === "full" ? [...defaultShapes, ...moreShapes] : defaultShapes;
+};
+
+/** Those of a shape whose name contains `only`. Throws E_USAGE where there are none. */
+export function named<T extends { readonly shape: Shape }>(
+  list: readonly T[],
+  only: string | undefined,
+): readonly T[] {
+  if (only === undefined) return list;
+  const found = list.filter(({ shape }) => shapeName(shape).includes(only));
+  if (found.length > 0) return found;
+  const names = [...new Set(list.map(({ shape }) => shapeName(shape)))];
+  throw new UsageError(`--only is ${printable(only)}, which is in no shape's name: ${names.join(", ")}.`);
+}
 
 /** Multiply-adds of the dense layer. */
 export const macsOf = ({ rows, channels, kernel, size }: Shape, batch: number): number =>

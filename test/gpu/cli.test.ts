@@ -1,7 +1,6 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { readNpy, writeNpy } from "../../src/io/npy.ts";
@@ -10,7 +9,6 @@ import { secateur, succeeds } from "../support/command-line.ts";
 import { gpuTest } from "../support/gpu.ts";
 
 const cli = suite("command line");
-const _root = fileURLToPath(new URL("../../", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "secateur-cli-"));
 const at = (name: string): string => join(dir, name);
 

@@ -1,8 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { differences } from "../../bench/diff.ts";
+import { breakEven, winsFrom } from "../../bench/kernels/break-even.ts";
+import { nextSparsity, winsFromTable } from "../../bench/kernels/crossover.ts";
 import { parsePattern, randomPattern, weightOf } from "../../bench/kernels/patterns.ts";
-import { breakEven, impossible, type KernelRow, summarise, winsFrom } from "../../bench/kernels/result.ts";
+import { impossible, type KernelRow, summarise } from "../../bench/kernels/result.ts";
 import { placeOf } from "../../bench/kernels/shapes.ts";
 import { InputError } from "../../src/errors.ts";
 import { clusterRows } from "../../src/kernels/columns/cluster.ts";
@@ -62,24 +64,53 @@ test("of CSR and sliced ELL the faster counts, shape by shape", () => {
 
 test("break-even lies where the time passes that of dense", () => {
   // Times 2 and 0.5 of dense at 70 and 90 %: it is 1 after two thirds of the way.
-  const rows = [row("csr", 1, 0.7, 0.5), row("csr", 1, 0.9, 2)];
-  assert.ok(Math.abs(breakEven(rows, ["csr"])! - (0.7 + (2 / 3) * 0.2)) < 1e-9);
-  assert.is(breakEven([row("csr", 1, 0.7, 0.5), row("csr", 1, 0.9, 0.9)], ["csr"]), null);
-  assert.is(
-    breakEven([row("csr", 1, 0.9, 2)], ["csr"]),
-    null,
-    "what already wins broke even somewhere below",
-  );
+  const level = breakEven([
+    [0.9, 2],
+    [0.7, 0.5],
+  ])!;
+  assert.ok(Math.abs(level - (0.7 + (2 / 3) * 0.2)) < 1e-9);
+  const behind = breakEven([
+    [0.7, 0.5],
+    [0.9, 0.9],
+  ]);
+  assert.is(behind, null);
+  assert.is(breakEven([[0.9, 2]]), null, "what already wins broke even somewhere below");
+  const of = summarise([row("csr", 1, 0.7, 0.5), row("csr", 1, 0.9, 2)]).breakEven;
+  assert.equal(of, { csr: level, element: level, block8x1: null });
 });
 
 test("where a format wins is said in words, below and above what was measured too", () => {
-  const rows = [row("csr", 1, 0.7, 0.5), row("csr", 1, 0.9, 2), row("block8x1", 1, 0.7, 3)];
-  assert.is(winsFrom(rows, ["csr"]), "83 %");
-  assert.is(winsFrom(rows, ["block8x1"]), "70 % or less");
-  assert.is(winsFrom([row("csr", 1, 0.7, 0.5)], ["csr"]), "above 70 %");
-  assert.is(winsFrom(rows, ["ell"]), "-");
-  const between = [row("csr", 1, 0.1, 1.01), row("csr", 1, 0.5, 0.5), row("csr", 1, 0.9, 2)];
-  assert.is(winsFrom(between, ["csr"]), "77 %", "a win that does not last is none");
+  const csr = [
+    [0.7, 0.5],
+    [0.9, 2],
+  ] as const;
+  assert.is(winsFrom(csr), "83 %");
+  assert.is(winsFrom([[0.7, 3]]), "70 % or less");
+  assert.is(winsFrom([[0.7, 0.5]]), "above 70 %");
+  assert.is(winsFrom([]), "-");
+  assert.is(winsFrom([[0.1, 1.01], ...csr]), "83 %", "a win that does not last is none");
+});
+
+test("a format is measured again where it seems to draw level, or half of the way beyond", () => {
+  const at = (...list: readonly (readonly [number, number])[]): number =>
+    nextSparsity(list.map(([sparsity, times]) => row("csr", 1, sparsity, times)));
+  assert.is(at([0.3, 0.4], [0.9, 2], [0.6, 0.5]), 0.8);
+  assert.is(at([0.3, 1.2], [0.6, 2], [0.9, 5]), 0.15);
+  assert.is(at([0.3, 0.2], [0.6, 0.4], [0.9, 0.8]), 0.95);
+});
+
+test("the table of crossover has shapes down, formats across, and batches in a cell", () => {
+  const rows = [
+    row("direct", 1, 0, 1),
+    row("csr", 1, 0.3, 0.5),
+    row("csr", 1, 0.9, 2),
+    row("csr", 8, 0.9, 2),
+    row("block8x1", 8, 0.3, 0.9),
+  ];
+  assert.equal(winsFromTable({ environment: {} as never, rows }), [
+    ["batch 1, 8", "csr", "block8x1"],
+    ["s", "70 %, 90 % or less", "-, above 30 %"],
+  ]);
 });
 
 test("a block ratio above what its zeros allow is found", () => {
