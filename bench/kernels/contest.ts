@@ -1,12 +1,13 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Format } from "../../src/kernels/columns/formats.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
-import { storedDensity } from "../../src/kernels/columns/realise.ts";
+import { storedDensity, takesWeight } from "../../src/kernels/columns/realise.ts";
 import type { Variant } from "../../src/kernels/columns/variants.ts";
 import type { ColumnsPlace } from "../../src/plan/columns-place.ts";
 import { tried } from "../../src/plan/contenders.ts";
 import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
-import { type Contender, type RaceOptions, type RaceResult, race } from "../../src/plan/measure.ts";
+import { type RaceOptions, type RaceResult, race } from "../../src/plan/measure.ts";
+import type { Contender } from "../../src/plan/runners.ts";
 import { type Spread, spread } from "../../src/plan/stats.ts";
 import { adapterKind } from "../../src/run/adapter-kind.ts";
 
@@ -70,6 +71,9 @@ export const denseFinalists = 2;
 /** Rounds of the race that counts, however long they take. */
 export const leastRounds = 7;
 
+/** What one of its samples lasts at least. */
+export const sampleMs = 2;
+
 /** Kernels tried per entrant before the race that counts; of Winograd's, per size of tile. */
 const directTries = 7;
 const winogradTries = 3;
@@ -77,7 +81,7 @@ const sparseTries = 4;
 
 /**
  * For one layer: every entrant's likeliest kernels race briefly, each checked first; then the winners run in turn. The direct
- * side is also sparse kernels on the whole weight (CSR, 8x1 and 16x1): one that beats the dense kernels there would be a dense kernel.
+ * side is also sparse kernels on the whole weight (`sparseOnWhole`): one that beats the dense kernels there would be a dense kernel.
  */
 export async function contest(
   gpu: Gpu,
@@ -98,7 +102,7 @@ export async function contest(
     gpu,
     place,
     running.map((r) => r.contender),
-    { ...options, leastRounds, drop: Number.POSITIVE_INFINITY, sampleMs: 2 },
+    { ...options, leastRounds, drop: Number.POSITIVE_INFINITY, sampleMs },
   );
   const times = (wanted: (kind: Entrant["kind"]) => boolean): readonly number[][] =>
     results
@@ -137,6 +141,9 @@ function fastest(list: readonly (readonly number[])[]): readonly number[] {
   return [...list].sort((a, b) => spread(a).median - spread(b).median)[0]!;
 }
 
+/** Formats without a pattern of their own, on the direct side with nothing left out; blocks of other rows are tiles of dense kernels. */
+const sparseOnWhole = ["csr", "ell", "block8x1", "block16x1"] as const;
+
 /**
  * The likeliest kernels of an entrant, by the cost model, with a weight of their own: a race drops what is slow for its weight, and no
  * entrant is to lose its kernels to another that is faster altogether.
@@ -148,21 +155,18 @@ export function candidates(
 ): Contender[] {
   const weight = { ...shared };
   const { problem } = place;
-  const contender = (ranked: Ranked): Contender => ({ ranked, weight });
-  if (entrant === "dense-f16") return rank(problem, entrant, 1, kind).slice(0, directTries).map(contender);
-  if (entrant !== "direct" && entrant !== "winograd")
-    return tried(rank(problem, entrant, storedDensity(problem, entrant, weight), kind), sparseTries).map(
-      contender,
+  const sparse = (format: Format): Ranked[] =>
+    rank(problem, format, storedDensity(problem, format, weight), kind).filter(({ variant }) =>
+      takesWeight(problem, variant, weight),
     );
+  const entering = (list: readonly Ranked[]): Contender[] => list.map((ranked) => ({ ranked, weight }));
+  if (entrant === "dense-f16") return entering(sparse(entrant).slice(0, directTries));
+  if (entrant !== "direct" && entrant !== "winograd") return entering(tried(sparse(entrant), sparseTries));
   const dense = rank(problem, "dense", 1, kind);
-  const likeliest = (side: Variant["winograd"], tries: number): Contender[] =>
-    dense
-      .filter((r) => r.variant.winograd === side)
-      .slice(0, tries)
-      .map(contender);
-  if (entrant === "winograd") return [...likeliest(2, winogradTries), ...likeliest(4, winogradTries)];
-  const whole = (["csr", "block8x1", "block16x1"] as const).flatMap((format) =>
-    rank(problem, format, storedDensity(problem, format, weight), kind).slice(0, 1),
-  );
-  return [...likeliest(0, directTries), ...whole.map(contender)];
+  const likeliest = (side: Variant["winograd"], tries: number): Ranked[] =>
+    dense.filter((r) => r.variant.winograd === side).slice(0, tries);
+  if (entrant === "winograd")
+    return entering([...likeliest(2, winogradTries), ...likeliest(4, winogradTries)]);
+  const whole = sparseOnWhole.flatMap((format) => sparse(format).slice(0, 1));
+  return entering([...likeliest(0, directTries), ...whole]);
 }

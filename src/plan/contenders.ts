@@ -74,12 +74,12 @@ export function tried(list: readonly Ranked[], most: number): Ranked[] {
 
 /**
  * The cheapest of all, and the cheapest of each dense algorithm: direct, with K split, and Winograd by the side of its tiles; direct in
- * half precision, and out of textures, count as ones too.
+ * half precision, out of textures, and rows first, count as ones too.
  */
 function likeliest(dense: readonly Ranked[]): Ranked[] {
   const before = new Map<string, number>();
   return dense.filter(({ variant }, i) => {
-    const algorithm = `${variant.winograd} ${variant.parts > 1} ${roundsX(variant)} ${variant.texels}`;
+    const algorithm = `${variant.winograd} ${variant.parts > 1} ${roundsX(variant)} ${variant.texels} ${variant.rowsFirst}`;
     const rank = before.get(algorithm) ?? 0;
     before.set(algorithm, rank + 1);
     return i < denseTries || rank < algorithmTries;

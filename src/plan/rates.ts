@@ -26,6 +26,9 @@ export interface Rates {
   /** Bytes that stay near a core, and what a load costs besides where it finds nothing there. */
   readonly cache: number;
   readonly miss: number;
+  /** The same of the first-level cache. */
+  readonly firstCache: number;
+  readonly firstMiss: number;
   /** What Winograd's transforms take over the loads and stores that they do, by the side of their tiles; and out of textures. */
   readonly transform: Readonly<Record<TileSide, number>>;
   readonly texelTransform: Readonly<Record<TileSide, number>>;
@@ -36,7 +39,8 @@ export interface Rates {
  * lanes ask for the same word, and multiply-adds with many accumulators spill to the first-level cache. A transform is no loop:
  * its code exceeds the instruction cache, that of F(4x4, 3x3) by far, less so where its loads are texels. `half` and `unit` are
  * estimates; `texelTransform` is fitted to single runs of one layer (3x3 16 -> 16 @32, batch 32), `miss` to one too (CSR, 1x1 256 -> 64
- * @56, batch 8: what columns first took over rows first); another, 3x3 64 -> 64 @56, took four times that.
+ * @56, batch 8: what columns first took over rows first); another, 3x3 64 -> 64 @56, took four times that. `firstMiss` is fitted to dense tiles of
+ * 16 x 2 and 32 x 1 in both orders on twelve layers of ResNet-50, batch 8.
  */
 const software: Rates = {
   lanes: 8,
@@ -54,6 +58,8 @@ const software: Rates = {
   store: 16,
   cache: 2 ** 19,
   miss: 60,
+  firstCache: 2 ** 15,
+  firstMiss: 30,
   transform: { 2: 1.6, 4: 3 },
   texelTransform: { 2: 1.3, 4: 2.2 },
 };
@@ -78,6 +84,8 @@ const hardware: Rates = {
   store: 1,
   cache: 2 ** 25,
   miss: 4,
+  firstCache: 2 ** 17,
+  firstMiss: 0,
   transform: { 2: 1, 4: 1 },
   texelTransform: { 2: 1, 4: 1 },
 };

@@ -206,9 +206,13 @@ gpuTest(test, "a race that its deadline cuts short tells of the contenders that 
   // The clock is read at the start, before each four contenders, and before each contender.
   assert.equal(await cut(0, 50), late(6), "half of the time is gone before the first");
   assert.equal(await cut(0, 0, 0, 0, 60), ["timed 4", "timed 4", ...late(4)]);
-  // Two are reached; then it is read before each one's sizing, at the first round's start, and before each sample.
-  assert.equal(await cut(0, 0, 0, 0, 60, 60, 60, 60, 60, 100), late(6), "within the first round");
-  assert.equal(await cut(0, 0, 0, 0, 60, 60, 60, 60, 60, 60, 60, 100), ["timed 2", "timed 1", ...late(4)]);
+  // Two are reached; then it is read before the next four would enter, before each one's sizing, at the first round's start, and before each sample.
+  assert.equal(await cut(0, 0, 0, 0, 60, 60, 60, 60, 60, 60, 100), late(6), "within the first round");
+  assert.equal(await cut(0, 0, 0, 0, 60, 60, 60, 60, 60, 60, 60, 60, 100), [
+    "timed 2",
+    "timed 1",
+    ...late(4),
+  ]);
   assert.equal(
     await cut(0),
     contenders.map(() => "timed 4"),

@@ -129,7 +129,9 @@ test("a variant in a texture has the twin that reads memory", () => {
   const list = variants.filter((v) => v.texels);
   assert.ok(list.length > 100);
   for (const { name, format, rows, columns, workgroup, kernel } of list) {
-    const twin = variants.find((v) => v.format === format && v.name === name.replace("-texels", ""));
+    // Of dense kernels only those that read textures come in both orders.
+    const usual = format === "dense" ? name.replace("-rows", "") : name;
+    const twin = variants.find((v) => v.format === format && v.name === usual.replace("-texels", ""));
     assert.equal([twin?.rows, twin?.columns, twin?.workgroup], [rows, columns, workgroup], name);
     assert.is(`${twin?.kernel}-texels`, kernel);
   }

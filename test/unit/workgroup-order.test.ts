@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { placeOf } from "../../bench/kernels/shapes.ts";
 import { variants } from "../../src/kernels/columns/variants.ts";
-import { tried } from "../../src/plan/contenders.ts";
+import { fieldOf, tried } from "../../src/plan/contenders.ts";
 import { type AdapterKind, type Ranked, rank } from "../../src/plan/estimate.ts";
 
 const test = suite("the order of workgroups");
@@ -30,6 +30,28 @@ test("rows come first where x is large and read often, and both orders are tried
   // Less than one of its blocks reads a value of x.
   const seldom = placeOf({ rows: 64, channels: 256, kernel: 1, size: 56 }, 8).problem;
   assert.is(orders(rank(seldom, "block8x1", 0.02, software))[0], false);
+});
+
+test("dense kernels that read panels come in both orders, and rows first leads where x is large", () => {
+  const textures: AdapterKind = { ...software, texels: true };
+  const large = placeOf({ rows: 256, channels: 64, kernel: 1, size: 56 }, 8);
+  const dense = rank(large.problem, "dense", 1, textures);
+  assert.is(orders(dense)[0], true);
+  const { dense: tries } = fieldOf(large, textures);
+  assert.equal(new Set(orders(tries)), new Set([true, false]));
+});
+
+test("a tile of x that the first-level cache does not hold costs more per load", () => {
+  const textures: AdapterKind = { ...software, texels: true };
+  /** How much dearer a tile twice as wide is than one of as many sums, with so many channels. */
+  const wider = (channels: number): number => {
+    const { problem } = placeOf({ rows: 64, channels, kernel: 1, size: 14 }, 8);
+    const list = rank(problem, "dense", 1, textures);
+    const cost = (name: string): number => list.find((r) => r.variant.name === name)!.cost;
+    return cost("shuffle-block-texels/r16v2w8-rows") / cost("shuffle-block-texels/r32v1w8-rows");
+  };
+  // 16 vec4s of 128 channels are 32 KB, of 256 twice that; 8 vec4s of 256 fit.
+  assert.ok(wider(256) > 1.05 * wider(128), `${wider(256)} ${wider(128)}`);
 });
 
 test("what fits near a core costs the same in both orders", () => {

@@ -300,11 +300,12 @@ const inUsualOrder: readonly Variant[] = [
 ];
 
 /**
- * Sparse kernels that load x as it lies, many images wide: there x is read so often, and is so large, that the order decides what is
- * still in a cache. Dense ones, whose tiles have more rows, and single images gained nothing.
+ * Kernels that load x as it lies, many images wide: there x is read so often, and is so large, that the order decides what is still in
+ * a cache. Single images gained nothing, nor did dense kernels that do not read panels.
  */
-const ordered = ({ format, load }: Variant): boolean =>
-  !isDense(format) && (load === "quad" || load === "halves");
+const ordered = ({ format, loop, load, texels, winograd }: Variant): boolean =>
+  (load === "quad" || load === "halves") &&
+  (!isDense(format) || (loop === "shuffle" && texels === true && winograd === 0));
 
 /** Sums of a tile that reads panels, in vec4s: larger ones were slower on lavapipe, and take seconds to compile. */
 const mostOfPanels = 32;
