@@ -15,7 +15,7 @@ import {
   type LayerRooflines,
   summarise,
 } from "./result.ts";
-import { measureRooflines, medianRooflines } from "./rooflines.ts";
+import { greatestRooflines, measureRooflines, medianRooflines } from "./rooflines.ts";
 import {
   hardwareShape,
   macsOf,
@@ -84,7 +84,7 @@ export async function runKernels(options: KernelsOptions): Promise<KernelsResult
       if (!quick) entrants.push(...floorsFor(place, options.seed));
       const results = await contest(gpu, place, entrants, how);
       roofs.push(await measureRooflines(gpu));
-      const around = medianRooflines(roofs.slice(-2));
+      const around = greatestRooflines(roofs.slice(-2));
       layers.push({ shape: shapeName(shape), batch, rooflines: around });
       // Pruned filters have no place in a table of formats by sparsity.
       results.push(await halvedFilters(gpu, shape, batch, kind, how));

@@ -16,7 +16,7 @@ export interface KernelRow extends Row {
   readonly roofline: number;
 }
 
-/** What the adapter did just before and after a layer's turns. */
+/** What the adapter did just before or after a layer's turns, whichever was faster. */
 export interface LayerRooflines {
   readonly shape: string;
   readonly batch: number;

@@ -18,15 +18,21 @@ export interface Rooflines {
 }
 
 /** Of several measurements, each rate's median: what an adapter whose speed changes did for most of the time. */
-export function medianRooflines(list: readonly Rooflines[]): Rooflines {
-  const median = (of: (r: Rooflines) => number): number => spread(list.map(of)).median;
+export const medianRooflines = (list: readonly Rooflines[]): Rooflines =>
+  each(list, (rates) => spread(rates).median);
+
+/** And each rate's greatest: what bounds a kernel is what the adapter can do, whatever else it was doing. */
+export const greatestRooflines = (list: readonly Rooflines[]): Rooflines =>
+  each(list, (rates) => Math.max(...rates));
+
+function each(list: readonly Rooflines[], one: (rates: readonly number[]) => number): Rooflines {
+  const reused = (of: (r: Rooflines) => Readonly<Record<string, number>>): Record<string, number> =>
+    Object.fromEntries(reuse.map((r) => [r, one(list.map((rates) => of(rates)[r]!))]));
   return {
-    fmaGflops: median((r) => r.fmaGflops),
-    copyGBs: median((r) => r.copyGBs),
-    reuseGflops: Object.fromEntries(reuse.map((r) => [r, median((one) => one.reuseGflops[r]!)])),
-    ...(list.every((one) => one.texelGflops) && {
-      texelGflops: Object.fromEntries(reuse.map((r) => [r, median((one) => one.texelGflops![r]!)])),
-    }),
+    fmaGflops: one(list.map((r) => r.fmaGflops)),
+    copyGBs: one(list.map((r) => r.copyGBs)),
+    reuseGflops: reused((r) => r.reuseGflops),
+    ...(list.every((r) => r.texelGflops) && { texelGflops: reused((r) => r.texelGflops!) }),
   };
 }
 

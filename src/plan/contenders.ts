@@ -55,13 +55,14 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
 }
 
 /**
- * In which the cost model errs most, so that both sides of each are tried: rounding of activations, textures, and the order of
- * workgroups.
+ * In which the cost model errs most, so that both sides of each are tried: rounding of activations, textures, the order of
+ * workgroups, and slices of many rows or of many columns.
  */
 const contrasts: readonly ((r: Ranked) => boolean)[] = [
   (r) => roundsX(r.variant),
   (r) => r.variant.texels ?? false,
   (r) => r.variant.rowsFirst ?? false,
+  (r) => r.variant.loop === "slices" && r.variant.rows > 32,
 ];
 
 /** The cheapest, with the cheapest of either side of every contrast among them. */

@@ -1,4 +1,4 @@
-import { type Format, isCsr, isHalf, isNm } from "../kernels/columns/formats.ts";
+import { type Format, isCsr, isDense, isHalf, isNm } from "../kernels/columns/formats.ts";
 import { type MatrixUnit, unitOf } from "../kernels/columns/matrix.ts";
 import { panelEntries, panelLoads } from "../kernels/columns/panels.ts";
 import {
@@ -86,8 +86,8 @@ const loadCost = (load: Load, { word, quad, half, texel }: Rates, { texels }: Va
 
 /**
  * Of a load of an x that does not fit near a core: it comes from afar once per row of workgroups, or, where those that read the same columns
- * follow each other, once in all; and of one of which a workgroup reads more than the first-level cache holds. Taps of one channel that
- * are kept share what they load.
+ * follow each other, once in all; and of a dense tile of more of x than the first-level cache holds (sparse ones showed no such edge). Taps
+ * of one channel that are kept share what they load.
  */
 function missCost(
   p: ColumnsProblem,
@@ -101,14 +101,8 @@ function missCost(
   const width = cut.load === "halves" ? 2 : 4;
   const channels = p.xGroup / p.xChannel;
   const together = 1 + (p.k / channels - 1) * density;
-  const tile =
-    channels *
-    Math.min(1, together * density) *
-    variant.columns *
-    variant.workgroup *
-    floatsOf(cut.load) *
-    width;
-  const close = tile > rates.firstCache ? rates.firstMiss / together : 0;
+  const tile = channels * variant.columns * variant.workgroup * floatsOf(cut.load) * width;
+  const close = isDense(variant.format) && tile > rates.firstCache ? rates.firstMiss / together : 0;
   if (p.groups * p.xGroup * width <= rates.cache) return close;
   return close + rates.miss / together / (variant.rowsFirst ? Math.max(1, (down / p.groups) * density) : 1);
 }
