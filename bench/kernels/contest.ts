@@ -1,5 +1,6 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import type { Format } from "../../src/kernels/columns/formats.ts";
+import { blockRowsOf, type Format, isHalf } from "../../src/kernels/columns/formats.ts";
+import { roundedToHalf } from "../../src/kernels/columns/half.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import { storedDensity, takesWeight } from "../../src/kernels/columns/realise.ts";
 import type { Variant } from "../../src/kernels/columns/variants.ts";
@@ -10,6 +11,7 @@ import { type RaceOptions, type RaceResult, race } from "../../src/plan/measure.
 import type { Contender } from "../../src/plan/runners.ts";
 import { type Spread, spread } from "../../src/plan/stats.ts";
 import { adapterKind } from "../../src/run/adapter-kind.ts";
+import { randomPattern } from "./patterns.ts";
 
 type Kind = "direct" | "winograd" | Exclude<Format, "dense">;
 
@@ -52,6 +54,17 @@ export const denseSide = (whole: WeightMatrix): readonly Entrant[] => [
   { kind: "direct", weight: whole, sparsity: 0 },
   { kind: "winograd", weight: whole, sparsity: 0 },
 ];
+
+/** The weight in a format of its own, with a random share of that format's blocks gone; rounded where the format holds half precision. */
+export function randomEntrant(
+  whole: WeightMatrix,
+  kind: Exclude<Format, "dense">,
+  sparsity: number,
+  seed: number,
+): Entrant {
+  const from = isHalf(kind) ? { ...whole, values: roundedToHalf(whole.values) } : whole;
+  return { kind, weight: randomPattern(from, sparsity, blockRowsOf(kind), seed), sparsity };
+}
 
 /** The race that finds the fastest of an entrant's likeliest kernels, or of a dense one's the fastest two. */
 export const heat = (budgetMs: number): RaceOptions => ({

@@ -1,10 +1,8 @@
-import { blockRowsOf, type Format, isHalf } from "../../src/kernels/columns/formats.ts";
-import { roundedToHalf } from "../../src/kernels/columns/half.ts";
+import type { Format } from "../../src/kernels/columns/formats.ts";
 import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import { breakEven, type Point, winsFrom } from "./break-even.ts";
-import { denseSide, type Entrant, type Row } from "./contest.ts";
+import { denseSide, type Entrant, type Row, randomEntrant } from "./contest.ts";
 import type { KernelsOptions } from "./kernels.ts";
-import { randomPattern } from "./patterns.ts";
 import type { KernelRow } from "./result.ts";
 import { shapesOf } from "./shapes.ts";
 import { type Job, runJobs, type SuiteResult } from "./suite.ts";
@@ -31,18 +29,12 @@ export interface CrossoverResult extends SuiteResult {
 /** Every format at three sparsities, then at the one where by these it draws level with dense. */
 export async function runCrossover(options: KernelsOptions): Promise<CrossoverResult> {
   const quick = options.set === "quick";
-  const entrants = (whole: WeightMatrix, at: (format: Sparse) => readonly number[]): readonly Entrant[] => {
-    const half = { ...whole, values: roundedToHalf(whole.values) };
-    return [
-      ...denseSide(whole),
-      ...formats.flatMap((kind) =>
-        at(kind).map((sparsity): Entrant => {
-          const from = isHalf(kind) ? half : whole;
-          return { kind, weight: randomPattern(from, sparsity, blockRowsOf(kind), options.seed), sparsity };
-        }),
-      ),
-    ];
-  };
+  const entrants = (whole: WeightMatrix, at: (format: Sparse) => readonly number[]): readonly Entrant[] => [
+    ...denseSide(whole),
+    ...formats.flatMap((kind) =>
+      at(kind).map((sparsity) => randomEntrant(whole, kind, sparsity, options.seed)),
+    ),
+  ];
   const jobs = shapesOf(options.set).flatMap((shape) =>
     options.batches.map(
       (batch): Job => ({

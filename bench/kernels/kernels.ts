@@ -1,13 +1,11 @@
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
-import { blockRowsOf, type Format, isHalf } from "../../src/kernels/columns/formats.ts";
-import { roundedToHalf } from "../../src/kernels/columns/half.ts";
+import type { Format } from "../../src/kernels/columns/formats.ts";
 import { weightFor } from "../../src/plan/contenders.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { adapterKind } from "../../src/run/adapter-kind.ts";
-import { type ContestOptions, contest, denseSide, type Entrant } from "./contest.ts";
+import { type ContestOptions, contest, denseSide, type Entrant, randomEntrant } from "./contest.ts";
 import { halvedFilters } from "./halved-filters.ts";
-import { randomPattern } from "./patterns.ts";
 import {
   floorPattern,
   type KernelRow,
@@ -52,8 +50,10 @@ const quickCases: Cases = [
 ];
 
 /** With hardly a weight left: what a layer takes for all else, its stores above all. */
-const floors = ["csr", "block8x1"] as const;
-const floorSparsity = 0.999;
+const floors: Cases = [
+  ["csr", 0.999],
+  ["block8x1", 0.999],
+];
 
 /**
  * Every shape and batch: the dense kernels and the sparse ones at each sparsity, checked, then timed in turn; the rooflines before and
@@ -80,8 +80,11 @@ export async function runKernels(options: KernelsOptions): Promise<KernelsResult
     for (const [i, { shape, batch }] of jobs.entries()) {
       options.onProgress?.(`${shapeName(shape)}, batch ${batch}`, i, jobs.length);
       const place = placeOf(shape, batch);
-      const entrants = entrantsFor(place, list, options.seed);
-      if (!quick) entrants.push(...floorsFor(place, options.seed));
+      const whole = weightFor(place);
+      const random = ([format, sparsity]: Cases[number]): Entrant =>
+        randomEntrant(whole, format, sparsity, options.seed);
+      const entrants = [...denseSide(whole), ...list.map(random)];
+      if (!quick) entrants.push(...floors.map((floor) => ({ ...random(floor), pattern: floorPattern })));
       const results = await contest(gpu, place, entrants, how);
       roofs.push(await measureRooflines(gpu));
       const around = greatestRooflines(roofs.slice(-2));
@@ -102,33 +105,6 @@ export async function runKernels(options: KernelsOptions): Promise<KernelsResult
   } finally {
     gpu.dispose();
   }
-}
-
-type Place = ReturnType<typeof placeOf>;
-
-function entrantsFor({ step }: Place, list: Cases, seed: number): Entrant[] {
-  if (step.weight.kind !== "constant") return [];
-  const whole = step.weight.matrix;
-  const half = { ...whole, values: roundedToHalf(whole.values) };
-  return [
-    ...denseSide(whole),
-    ...list.map(([format, sparsity]): Entrant => {
-      const r = blockRowsOf(format);
-      const from = isHalf(format) ? half : whole;
-      return { kind: format, weight: randomPattern(from, sparsity, r, seed), sparsity };
-    }),
-  ];
-}
-
-function floorsFor({ step }: Place, seed: number): Entrant[] {
-  if (step.weight.kind !== "constant") return [];
-  const whole = step.weight.matrix;
-  return floors.map((format) => ({
-    kind: format,
-    weight: randomPattern(whole, floorSparsity, blockRowsOf(format), seed),
-    sparsity: floorSparsity,
-    pattern: floorPattern,
-  }));
 }
 
 export function described(

@@ -37,7 +37,7 @@ export interface Track {
    */
   enter(contenders: readonly Contender[], late?: () => boolean): Promise<Runner[]>;
   /** Milliseconds of one pass of `repeats` runs, by the GPU's own timestamps where it has them. */
-  time(runner: Recordable, repeats: number): Promise<number>;
+  time(runner: Omit<Runner, "right">, repeats: number): Promise<number>;
   /** Gives back all that runners hold. */
   close(): void;
 }
@@ -65,8 +65,9 @@ export function openTrack(gpu: Gpu, place: ColumnsPlace): Track {
   }
   const { given, expected } = shared;
   const time: Track["time"] = async (runner, repeats) => {
+    const label = `measure ${place.step.name} ${runner.contender.ranked.variant.name}`;
     const start = performance.now();
-    gpu.submit([recordPass(gpu, runner, `measure ${place.step.name}`, repeats, timer?.writes(0))]);
+    gpu.submit([recordPass(gpu, runner, label, repeats, timer?.writes(0))]);
     if (timer) return (await timer.resolve())[0]! / 1e6;
     await gpu.wait();
     return performance.now() - start;

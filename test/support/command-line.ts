@@ -1,7 +1,4 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
 import { nonzeros } from "../../src/graph/statistics.ts";
@@ -15,10 +12,6 @@ export interface Run {
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** What the command lines of one test file measured; gone with its process. */
-const tuning = mkdtempSync(join(tmpdir(), "secateur-tuning-"));
-process.on("exit", () => rmSync(tuning, { recursive: true, force: true }));
-
 /** What Dawn itself prints where there is no driver of the system, before SwiftShader serves. */
 const fromDawn = /^Warning: |^\s+at CheckVk/;
 
@@ -26,7 +19,6 @@ const fromDawn = /^Warning: |^\s+at CheckVk/;
 export function secateur(...args: string[]): Run {
   const run = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
     cwd: root,
-    env: { ...process.env, SECATEUR_TUNING_CACHE: tuning },
     encoding: "utf8",
     timeout: 120_000,
   });
