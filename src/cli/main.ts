@@ -2,31 +2,21 @@
 import { Command, CommanderError } from "commander";
 import { SecateurError, UsageError } from "../errors.ts";
 import { version } from "../version.ts";
-import { benchCommand } from "./commands/bench.ts";
-import { compactCommand } from "./commands/compact.ts";
-import { compareCommand } from "./commands/compare.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { evalCommand } from "./commands/eval.ts";
-import { inspectCommand } from "./commands/inspect.ts";
-import { methodsCommand } from "./commands/methods.ts";
-import { pruneCommand } from "./commands/prune.ts";
-import { runCommand } from "./commands/run.ts";
-import { sensitivityCommand } from "./commands/sensitivity.ts";
-import { trainCommand } from "./commands/train.ts";
 
-const commands = [
-  doctorCommand,
-  inspectCommand,
-  methodsCommand,
-  sensitivityCommand,
-  pruneCommand,
-  compactCommand,
-  runCommand,
-  trainCommand,
-  evalCommand,
-  compareCommand,
-  benchCommand,
-];
+/** Of the commands only the one that is called is loaded: all of them are four hundred files. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  doctor: async () => (await import("./commands/doctor.ts")).doctorCommand(),
+  inspect: async () => (await import("./commands/inspect.ts")).inspectCommand(),
+  methods: async () => (await import("./commands/methods.ts")).methodsCommand(),
+  sensitivity: async () => (await import("./commands/sensitivity.ts")).sensitivityCommand(),
+  prune: async () => (await import("./commands/prune.ts")).pruneCommand(),
+  compact: async () => (await import("./commands/compact.ts")).compactCommand(),
+  run: async () => (await import("./commands/run.ts")).runCommand(),
+  train: async () => (await import("./commands/train.ts")).trainCommand(),
+  eval: async () => (await import("./commands/eval.ts")).evalCommand(),
+  compare: async () => (await import("./commands/compare.ts")).compareCommand(),
+  bench: async () => (await import("./commands/bench.ts")).benchCommand(),
+};
 
 const help = `
 MODEL is file.onnx, a file.safetensors written by secateur, ARCH:weights.safetensors, or ARCH (seeded weights).
@@ -52,8 +42,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     .addHelpText("after", help)
     .showHelpAfterError("(secateur --help and secateur COMMAND --help tell more)")
     .exitOverride();
-  for (const make of commands) {
-    const command = make();
+  const called = argv[0] ?? "";
+  for (const name of Object.hasOwn(commands, called) ? [called] : Object.keys(commands)) {
+    const command = await commands[name]!();
     command.exitOverride();
     command.showHelpAfterError(`(secateur ${command.name()} --help tells more)`);
     program.addCommand(command);

@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { openModel } from "../../src/io/files.ts";
 import { readCheckpoint } from "../../src/train/checkpoint.ts";
 import { ROOT } from "../support/child.ts";
+import { PROGRAM } from "../support/command-line.ts";
 import { sameTensor } from "../support/files.ts";
 import { gpuTest } from "../support/gpu.ts";
 
@@ -24,7 +25,7 @@ interface Ended {
 /** The command; `disk` is the most bytes that a file of it may have. */
 function start(args: readonly string[], disk?: number): { child: ChildProcess; ended: Promise<Ended> } {
   const full = disk === undefined ? [] : ["--import", "./test/support/full-disk.mjs"];
-  const child = spawn(process.execPath, [...full, "--import", "tsx", "src/cli/main.ts", "train", ...args], {
+  const child = spawn(process.execPath, [...full, PROGRAM, "train", ...args], {
     cwd: ROOT,
     env: { ...process.env, ...(disk !== undefined && { SECATEUR_TEST_DISK: String(disk) }) },
   });

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +20,7 @@ import { compile } from "../../src/run/compile.ts";
 import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
 import { sizeOf } from "../../src/tensor/shape.ts";
-import { ROOT } from "../support/child.ts";
+import { secateurIn } from "../support/command-line.ts";
 import { fails } from "../support/error.ts";
 import { gpuTest } from "../support/gpu.ts";
 
@@ -256,14 +255,9 @@ gpuTest(test, "the command line: cold, warm in a second process, and without the
   writeFileSync(at("x.npy"), writeNpy(values([1, 8, 6, 6])));
   const folder = at("cache");
   const secateur = (...args: string[]): string => {
-    const run = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
-      cwd: ROOT,
-      env: { ...process.env, SECATEUR_TUNING_CACHE: folder },
-      encoding: "utf8",
-      timeout: 100_000,
-    });
-    assert.is(run.status, 0, run.stderr);
-    return run.stdout;
+    const run = secateurIn({ SECATEUR_TUNING_CACHE: folder }, ...args);
+    assert.is(run.status, 0, run.err);
+    return run.out;
   };
   const infer = (...more: string[]): Plan => {
     const args = ["run", at("small.onnx"), "--input", `image=${at("x.npy")}`, "-o", at("out")];

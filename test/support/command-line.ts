@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { nonzeros } from "../../src/graph/statistics.ts";
 import { openModel } from "../../src/io/files.ts";
+import { ROOT } from "./child.ts";
 
 export interface Run {
   readonly status: number | null;
@@ -10,15 +11,22 @@ export interface Run {
   readonly err: string;
 }
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+/** The program as users get it: `npm test` builds it first. From the sources each start takes three seconds more. */
+export const PROGRAM = join(ROOT, "dist/cli/main.js");
 
 /** What Dawn itself prints where there is no driver of the system, before SwiftShader serves. */
 const fromDawn = /^Warning: |^\s+at CheckVk/;
 
-/** Runs one command line from the sources; what Dawn prints is left out of `err`. */
+/** Runs one command line; what Dawn prints is left out of `err`. */
 export function secateur(...args: string[]): Run {
-  const run = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
-    cwd: root,
+  return secateurIn({}, ...args);
+}
+
+/** The same with variables of the environment beside those of this process. */
+export function secateurIn(env: Readonly<Record<string, string>>, ...args: string[]): Run {
+  const run = spawnSync(process.execPath, [PROGRAM, ...args], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
     encoding: "utf8",
     timeout: 120_000,
   });
