@@ -28,6 +28,7 @@ import { targetsTable } from "./targets.ts";
 const shown: Readonly<Record<string, (result: never) => string>> = {
   peers,
   kernels,
+  "kernels-resnet56": boundsWithEnvironment,
   crossover,
   nm,
   f16,
@@ -54,6 +55,10 @@ export function withTables(document: string, result: (name: string) => unknown):
     const text = fromSeveral[name]?.(result) ?? (shown[name] ?? comparison)(result(name) as never);
     return `<!-- table: ${name} -->\n\n${text}\n\n<!-- end -->`;
   });
+}
+
+function boundsWithEnvironment(result: KernelsResult): string {
+  return `${boundsTable(result)} ${environmentLine(result.environment)}.`;
 }
 
 function comparison(result: Comparison): string {

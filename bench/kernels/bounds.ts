@@ -70,11 +70,18 @@ const meanOf = (list: readonly Bound[]): string =>
     .map((l) => geometricMean(l).toFixed(2))
     .join(" of ");
 
-/** A line per layer of batch 8 at 90 %: what CSR and 8x1 blocks reach, and what their loads and their floor leave them; means of all. */
-export function boundsTable(result: KernelsResult): string {
-  const of = (kind: "csr" | "block8x1", reuse: number, sparsity: number, batch: number): Bound[] =>
+/**
+ * A line per layer of the largest batch at 90 %: what CSR and 8x1 blocks reach, and what their loads and their floor leave them; means
+ * of all, per batch.
+ */
+export function boundsTable(result: Pick<KernelsResult, "rows" | "layers">): string {
+  const batches = [...new Set((result.layers ?? []).map((l) => l.batch))].sort((a, b) => b - a);
+  const of = (kind: "csr" | "block8x1", reuse: number, sparsity: number, batch?: number): Bound[] =>
     boundsOf(result, kind, reuse, sparsity).filter((b) => b.batch === batch);
-  const [csr, block] = formats.map(([kind, reuse]) => of(kind, reuse, shown, 8)) as [Bound[], Bound[]];
+  const [csr, block] = formats.map(([kind, reuse]) => of(kind, reuse, shown, batches[0])) as [
+    Bound[],
+    Bound[],
+  ];
   if (csr.length === 0) return "Not measured.";
   const cells = (b: Bound): string[] => [
     b.floor.toFixed(2),
@@ -83,15 +90,18 @@ export function boundsTable(result: KernelsResult): string {
   ];
   const rows = csr.map((c, i) => [c.shape, c.direct.toFixed(2), ...cells(c), ...cells(block[i]!)]);
   const head = [
-    "90 %, batch 8",
+    `90 %, batch ${batches[0]}`,
     "direct dense, ms",
     ...formats.flatMap(([, , name]) => [`${name}: 99.9 %, ms`, "its loads, ms", "reached of at most"]),
   ];
   const lines = formats.flatMap(([kind, reuse, name]) =>
-    [8, 1].map((batch) => {
-      const by = means[kind].map((s) => `${100 * s} % ${meanOf(of(kind, reuse, s, batch))}`);
+    batches.map((batch) => {
+      const by = means[kind]
+        .map((s) => [s, of(kind, reuse, s, batch)] as const)
+        .filter(([, list]) => list.length > 0)
+        .map(([s, list]) => `${100 * s} % ${meanOf(list)}`);
       return `${name}, batch ${batch}: ${by.join(", ")}`;
     }),
   );
-  return `${markdownTable(head, rows)}\n\nReached, of what would be were the kernel as near to its loop of loads as the dense one is to its own, of at most; geometric means of the twelve layers: ${lines.join("; ")}.`;
+  return `${markdownTable(head, rows)}\n\nReached, of what would be were the kernel as near to its loop of loads as the dense one is to its own, of at most; geometric means of the ${csr.length} layers: ${lines.join("; ")}.`;
 }

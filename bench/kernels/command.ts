@@ -9,10 +9,12 @@ import { runF16 } from "./f16.ts";
 import { type KernelsOptions, runKernels } from "./kernels.ts";
 import { maskRows, runNm } from "./nm.ts";
 import { impossible, type KernelsResult, kernelsTable, summaryTable } from "./result.ts";
+import type { ShapeSet } from "./shapes.ts";
 
 interface Options {
   readonly quick?: boolean;
   readonly full?: boolean;
+  readonly resnet56?: boolean;
   readonly batch?: readonly number[];
   readonly only?: string;
   readonly json?: string;
@@ -31,6 +33,7 @@ function base(name: string, description: string, help: string): Command {
     .description(description)
     .option("--quick", "one shape, few cases and rounds: a check that all works, not a measurement")
     .option("--full", "more shapes")
+    .option("--resnet56", "the shapes of ResNet-56 for CIFAR, of 32 images unless said")
     .option("--batch <n>", "images at a time; may be repeated (1 and 8 unless said)", collect)
     .addHelpText("after", help);
 }
@@ -120,13 +123,23 @@ export const f16Command = (): Command =>
       }
     });
 
+const batchesOf: Readonly<Record<ShapeSet, readonly number[]>> = {
+  quick: [8],
+  default: [1, 8],
+  full: [1, 8],
+  resnet56: [32],
+};
+
 async function measure<T>(options: Options, run: (how: KernelsOptions) => Promise<T>): Promise<T> {
-  if (options.quick && options.full) throw new UsageError("--quick and --full exclude each other.");
+  const sets = (["quick", "full", "resnet56"] as const).filter((set) => options[set]);
+  if (sets.length > 1)
+    throw new UsageError(`${sets.map((set) => `--${set}`).join(" and ")} exclude each other.`);
+  const [set = "default"] = sets;
   const progress = startProgress(options);
   try {
     const result = await run({
-      set: options.quick ? "quick" : options.full ? "full" : "default",
-      batches: options.batch ?? (options.quick ? [8] : [1, 8]),
+      set,
+      batches: options.batch ?? batchesOf[set],
       only: options.only,
       seed: options.seed,
       adapter: options.adapter,

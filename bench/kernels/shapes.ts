@@ -49,11 +49,15 @@ const moreShapes: readonly Shape[] = [
   one(1024, 1024, 7),
 ];
 
+/** The layers of ResNet-56 for CIFAR that repeat: all but three of its 56 (He et al. 2015, section 4.2). */
+const resnet56Shapes: readonly Shape[] = [three(16, 32), three(32, 16), three(64, 8)];
+
 /** "quick": one, to see that all works; "full": those of `moreShapes` too. */
-export type ShapeSet = "quick" | "default" | "full";
+export type ShapeSet = "quick" | "default" | "full" | "resnet56";
 
 export const shapesOf = (set: ShapeSet): readonly Shape[] => {
   if (set === "quick") return [defaultShapes[2]!];
+  if (set === "resnet56") return resnet56Shapes;
   return set === "full" ? [...defaultShapes, ...moreShapes] : defaultShapes;
 };
 

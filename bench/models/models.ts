@@ -207,7 +207,7 @@ export const label = ({
 }: Pick<Entrant, "granularity" | "sparsity" | "plan">): string =>
   granularity === "dense"
     ? "dense"
-    : `${granularity} ${(100 * sparsity).toFixed(0)} %${plan ? `, plan ${plan}` : ""}`;
+    : `${granularity} ${Number((100 * sparsity).toFixed(1))} %${plan ? `, plan ${plan}` : ""}`;
 
 function countFormats(plan: Plan): Record<string, number> {
   const counts: Record<string, number> = {};

@@ -1,10 +1,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { differences } from "../../bench/diff.ts";
+import { boundsOf, boundsTable } from "../../bench/kernels/bounds.ts";
 import { breakEven, winsFrom } from "../../bench/kernels/break-even.ts";
 import { nextSparsity, winsFromTable } from "../../bench/kernels/crossover.ts";
 import { parsePattern, randomPattern, weightOf } from "../../bench/kernels/patterns.ts";
-import { impossible, type KernelRow, summarise } from "../../bench/kernels/result.ts";
+import { floorPattern, impossible, type KernelRow, summarise } from "../../bench/kernels/result.ts";
 import { placeOf } from "../../bench/kernels/shapes.ts";
 import { InputError } from "../../src/errors.ts";
 import { clusterRows } from "../../src/kernels/columns/cluster.ts";
@@ -49,6 +50,34 @@ test("means are geometric and by batch and sparsity", () => {
   assert.is(s.csrVsBest.batch1["0.9"], 2);
   assert.ok(Math.abs(s.csr.batch8["0.9"]! - 3) < 1e-12);
   assert.equal(s.csr.batch8["0.5"], undefined);
+});
+
+test("a bound is dense over what is left at 99.9 % and the loads at their loop's rate", () => {
+  const timed = (r: KernelRow, ms: number, usefulGflops: number): KernelRow => ({
+    ...r,
+    ms: flat(ms),
+    usefulGflops,
+  });
+  const rows = (["csr", "block8x1"] as const).flatMap((kind) => [
+    { ...timed(row(kind, 32, 0.999, 5), 1, 0.1), pattern: floorPattern },
+    timed(row(kind, 32, 0.9, 4), 2.5, 8),
+  ]);
+  const reuse = { "1": 10, "8": 20, "16": 40 };
+  const rooflines = { fmaGflops: 50, copyGBs: 1, reuseGflops: reuse, texelGflops: { ...reuse, "8": 40 } };
+  const result = {
+    rows: [timed(row("direct", 32, 0, 1), 10, 20), ...rows],
+    layers: [{ shape: "s", batch: 32, rooflines }],
+  };
+  const [csr] = boundsOf(result, "csr", 1, 0.9);
+  // 8 GFLOP/s for 2.5 ms at 10 are 2 ms of loads; dense runs at half of the rate of its loop.
+  assert.equal([csr!.loads, csr!.atMost, csr!.likeDense], [2, 10 / 3, 2]);
+  const [block] = boundsOf(result, "block8x1", 8, 0.9);
+  assert.equal([block!.loads, block!.reached], [0.5, 4]);
+  assert.match(
+    boundsTable(result),
+    /90 %, batch 32 .*\n.*\n\| s \| 10\.00 \| 1\.00 \| 2\.00 \| 4\.00 of 3\.33 \|/,
+  );
+  assert.is(boundsTable({ rows, layers: [] }), "Not measured.");
 });
 
 test("of CSR and sliced ELL the faster counts, shape by shape", () => {
