@@ -7,8 +7,8 @@ import { textTable } from "../src/report/table.ts";
 /** A row of any result file, reduced to what two runs can be compared by. */
 interface Measured {
   readonly key: string;
-  /** "ms", or the ratio that the row carries: higher is better. */
-  readonly what: "ms" | "vsDirect" | "speedup" | "timesOurs";
+  /** Of "ms" less is better, of all else, which are ratios, more. */
+  readonly what: "ms" | "roofline" | (typeof ratios)[number];
   readonly value: Spread;
 }
 
@@ -23,11 +23,14 @@ export interface Difference {
   readonly worse: boolean;
 }
 
+type Row = Readonly<Record<string, unknown>>;
+
 interface ResultFile {
   readonly environment: { readonly key: string; readonly adapter: string; readonly software: boolean };
-  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  readonly rows: readonly Row[];
 }
 
+/** To the fastest direct dense kernel, to the dense net, and a peer's time over ours. */
 const ratios = ["vsDirect", "speedup", "timesOurs"] as const;
 const names = [
   "layer",
@@ -48,13 +51,35 @@ const names = [
 const isSpread = (v: unknown): v is Spread =>
   typeof v === "object" && v !== null && "median" in v && "p90" in v;
 
-/** On a software adapter the machine's load moves milliseconds but hardly ratios, which were taken round by round. */
-function measured(row: ResultFile["rows"][number], software: boolean): Measured | undefined {
-  const key = names.flatMap((n) => (row[n] === undefined ? [] : [String(row[n])])).join(", ");
-  const ratio = ratios.find((r) => isSpread(row[r]));
-  if (ratio && software) return { key, what: ratio, value: row[ratio] as Spread };
-  return isSpread(row["ms"]) ? { key, what: "ms", value: row["ms"] } : undefined;
+const keyOf = (row: Row): string =>
+  names.flatMap((n) => (row[n] === undefined ? [] : [String(row[n])])).join(", ");
+
+/**
+ * On a software adapter the machine's load moves milliseconds but hardly ratios, which were taken round by round, nor the share of the
+ * roofline that was measured around a layer. That stands for what is a ratio's other side: dense over itself is 1 however slow.
+ */
+function measured(row: Row, software: boolean): Measured | undefined {
+  const key = keyOf(row);
+  const { ms, roofline } = row;
+  if (software) {
+    const ratio = ratios.find((r) => isSpread(row[r]) && !isOwn(row, r));
+    if (ratio) return { key, what: ratio, value: row[ratio] as Spread };
+    if (isSpread(ms) && typeof roofline === "number") {
+      const share = (at: number): number => (roofline * ms.median) / at;
+      return {
+        key,
+        what: "roofline",
+        value: { ...ms, median: roofline, p10: share(ms.p90), p90: share(ms.p10) },
+      };
+    }
+  }
+  return isSpread(ms) ? { key, what: "ms", value: ms } : undefined;
 }
+
+/** Is a row's ratio one to itself, or one of ours to ours? */
+const isOwn = (row: Row, ratio: (typeof ratios)[number]): boolean =>
+  [row[ratio] as Spread].every(({ p10, p90 }) => p10 === 1 && p90 === 1) ||
+  (ratio === "timesOurs" && String(row["contender"]).startsWith("secateur"));
 
 /**
  * Compares two result files of the same suite and adapter, row by row. Throws E_INPUT where they cannot be compared: other
@@ -76,7 +101,7 @@ export function differences(before: ResultFile, after: ResultFile, allowance: nu
     const now = measured(row, software);
     const then = now && old.get(now.key);
     if (!now || !then || then.what !== now.what) return [];
-    const higherIsBetter = now.what !== "ms" && now.what !== "timesOurs";
+    const higherIsBetter = now.what !== "ms";
     const change = higherIsBetter
       ? now.value.median / then.value.median
       : then.value.median / now.value.median;
@@ -94,6 +119,12 @@ export function differences(before: ResultFile, after: ResultFile, allowance: nu
   });
   if (found.length === 0) throw new InputError("the two results have no row in common.");
   return found;
+}
+
+/** Rows of the first file that the second one lacks. */
+export function missing(before: ResultFile, after: ResultFile): string[] {
+  const there = new Set(after.rows.map(keyOf));
+  return before.rows.map(keyOf).filter((key) => !there.has(key));
 }
 
 function read(path: string): ResultFile {
@@ -122,7 +153,7 @@ export const diffCommand = (): Command =>
     .option("--all", "show every row, not only those that moved")
     .addHelpText(
       "after",
-      "\nA row counts as slower when its median is worse by more than the allowance and the two spreads (10th to 90th percentile) do not\nmeet. On a software adapter the ratios of the rows are compared where there are any, elsewhere milliseconds.",
+      "\nA row counts as slower when its median is worse by more than the allowance and the two spreads (10th to 90th percentile) do not\nmeet. On a software adapter the ratios of the rows are compared; of dense kernels, which ratios are to, their share of the roofline;\nmilliseconds, which a busy machine moves too, where there is neither. Rows that only one file has are counted.",
     )
     .action((before: string, after: string, options: { allow: string; all?: boolean }) => {
       const allowance = Number(options.allow);
@@ -130,7 +161,8 @@ export const diffCommand = (): Command =>
         throw new InputError(
           `--allow is ${printable(options.allow)}; it is a share from 0 to below 1, as in 0.1.`,
         );
-      const list = differences(read(before), read(after), allowance);
+      const [old, recent] = [read(before), read(after)];
+      const list = differences(old, recent, allowance);
       const moved = list.filter((d) => options.all || d.worse || d.change > 1 + allowance);
       if (moved.length > 0) {
         const head = ["row", "of", "before", "after", "change", ""];
@@ -145,6 +177,11 @@ export const diffCommand = (): Command =>
         process.stdout.write(`${textTable(head, rows)}\n`);
       }
       const worse = list.filter((d) => d.worse);
+      const gone = missing(old, recent);
+      if (gone.length > 0)
+        process.stdout.write(
+          `${gone.length} ${gone.length === 1 ? "row" : "rows"} of the first file missing from the second, as ${gone[0]}.\n`,
+        );
       process.stdout.write(`${list.length} rows compared, ${worse.length} slower.\n`);
       if (worse.length > 0)
         throw new SecateurError("E_VERIFY", `${worse.length} of ${list.length} rows became slower.`);

@@ -117,8 +117,11 @@ function kernels({ summary, environment, rooflines, rows: measured }: KernelsRes
 }
 
 function crossover(result: SuiteResult): string {
-  const [head, ...rows] = winsFromTable(result);
-  return `${markdownTable(head!, rows)}\n\n${environmentLine(result.environment)}.`;
+  const table = (ratio: "vsDirect" | "vsBest"): string => {
+    const [head, ...rows] = winsFromTable(result, ratio);
+    return markdownTable(head!, rows);
+  };
+  return `${table("vsDirect")}\n\nThe same over the fastest dense kernel of all, where Winograd is one:\n\n${table("vsBest")}\n\n${environmentLine(result.environment)}.`;
 }
 
 function nm(result: SuiteResult): string {
@@ -148,7 +151,15 @@ function models({ rows, environment }: ModelsResult): string {
     r.cpuMs.toFixed(2),
   ]);
   const head = ["model", "pruned", "ms", "speed-up", "layers by format", "ms to start a run"];
-  return `${markdownTable(head, table)}\n\n${environmentLine(environment)}.`;
+  return `${markdownTable(head, table)}\n\n${environmentLine(environment)}${earlier(rows, environment.date)}.`;
+}
+
+/** Nets whose rows are of another day than the file, and which. */
+function earlier(rows: ModelsResult["rows"], date: string): string {
+  const day = (iso: string): string => iso.slice(0, 10);
+  const nets = new Map(rows.map((r) => [r.model, day(r.date ?? date)]));
+  const others = [...nets].filter(([, d]) => d !== day(date)).map(([net, d]) => `${net} of ${d}`);
+  return others.length === 0 ? "" : `; ${others.join(", ")}`;
 }
 
 function layouts(result: LayoutsResult): string {

@@ -118,6 +118,7 @@ export const f16Command = (): Command =>
         const result = await runF16({ ...options, onProgress: progress.update });
         writeJson(options, result);
         print(options, `${environmentLine(result.environment)}\n\n${kernelsTable(result.rows)}`);
+        refuseImpossible(result);
       } finally {
         progress.stop();
       }

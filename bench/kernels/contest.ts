@@ -1,3 +1,4 @@
+import { SecateurError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { blockRowsOf, type Format, isHalf } from "../../src/kernels/columns/formats.ts";
 import { roundedToHalf } from "../../src/kernels/columns/half.ts";
@@ -25,6 +26,8 @@ export interface Entrant {
   readonly pattern?: string;
   /** May its kernels round what they load of x to half precision? */
   readonly rounds?: boolean;
+  /** Only kernels that read x out of a texture, or only those that do not. */
+  readonly texels?: boolean;
 }
 
 export interface Row {
@@ -103,8 +106,14 @@ export async function contest(
   options: ContestOptions,
 ): Promise<Row[]> {
   const [exact, rounding] = [adapterKind(gpu), adapterKind(gpu, "f16")];
-  const heats = entrants.map((entrant) => candidates(place, entrant, entrant.rounds ? rounding : exact));
+  const heats = entrants.map((entrant) =>
+    candidates(place, entrant, {
+      ...(entrant.rounds ? rounding : exact),
+      ...(entrant.texels === false && { texels: false }),
+    }),
+  );
   const timed = await race(gpu, place, heats.flat(), heat(4 * options.budgetMs));
+  refuseWrong(place, timed);
   const running = entrants.flatMap((entrant, i) => {
     const own = fastestFirst(timed.filter((r) => heats[i]!.includes(r.contender)));
     return own
@@ -143,6 +152,14 @@ export async function contest(
   });
 }
 
+/** A kernel whose result is wrong is no slower kernel but a fault. Throws E_VERIFY. */
+export function refuseWrong({ step }: ColumnsPlace, results: readonly RaceResult[]): void {
+  const wrong = results.find(({ state }) => state === "wrong");
+  if (!wrong) return;
+  const { format, name } = wrong.contender.ranked.variant;
+  throw new SecateurError("E_VERIFY", `${name} (${format}) gives a wrong result on ${step.name}.`);
+}
+
 /** Those that were timed, by their medians. */
 export const fastestFirst = (results: readonly RaceResult[]): RaceResult[] =>
   results
@@ -154,8 +171,8 @@ function fastest(list: readonly (readonly number[])[]): readonly number[] {
   return [...list].sort((a, b) => spread(a).median - spread(b).median)[0]!;
 }
 
-/** Formats without a pattern of their own, on the direct side with nothing left out; blocks of other rows are tiles of dense kernels. */
-const sparseOnWhole = ["csr", "ell", "block8x1", "block16x1"] as const;
+/** Formats that hold any weight, on the direct side with nothing left out: clustered rows are blocks there. */
+const sparseOnWhole = ["csr", "ell", "block2x1", "block4x1", "block8x1", "block16x1"] as const;
 
 /**
  * The likeliest kernels of an entrant, by the cost model, with a weight of their own: a race drops what is slow for its weight, and no
@@ -163,14 +180,14 @@ const sparseOnWhole = ["csr", "ell", "block8x1", "block16x1"] as const;
  */
 export function candidates(
   place: ColumnsPlace,
-  { kind: entrant, weight: shared }: Entrant,
+  { kind: entrant, weight: shared, texels }: Entrant,
   kind: AdapterKind,
 ): Contender[] {
   const weight = { ...shared };
   const { problem } = place;
   const sparse = (format: Format): Ranked[] =>
-    rank(problem, format, storedDensity(problem, format, weight), kind).filter(({ variant }) =>
-      takesWeight(problem, variant, weight),
+    rank(problem, format, storedDensity(problem, format, weight), kind).filter(
+      ({ variant }) => takesWeight(problem, variant, weight) && (!texels || variant.texels),
     );
   const entering = (list: readonly Ranked[]): Contender[] => list.map((ranked) => ({ ranked, weight }));
   if (entrant === "dense-f16") return entering(sparse(entrant).slice(0, directTries));

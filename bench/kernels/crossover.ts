@@ -16,14 +16,21 @@ const firstSparsities = [0.3, 0.6, 0.9] as const;
 
 export interface CrossoverResult extends SuiteResult {
   readonly summary: {
-    /** Share of zeros from which the format stays ahead of direct dense; null where it lies between no two that were measured. */
-    readonly breakEven: readonly {
-      readonly shape: string;
-      readonly batch: number;
-      readonly format: string;
-      readonly sparsity: number | null;
-    }[];
+    /** Share of zeros from which the format stays ahead of direct dense. */
+    readonly breakEven: readonly WinsFrom[];
+    /** The same of the fastest dense kernel of all, Winograd among them. */
+    readonly breakEvenVsBest: readonly WinsFrom[];
   };
+}
+
+interface WinsFrom {
+  readonly shape: string;
+  readonly batch: number;
+  readonly format: string;
+  /** Null where it lies between no two that were measured: `from` says on which side of all. */
+  readonly sparsity: number | null;
+  /** In words. */
+  readonly from: string;
 }
 
 /** Every format at three sparsities, then at the one where by these it draws level with dense. */
@@ -54,10 +61,17 @@ export async function runCrossover(options: KernelsOptions): Promise<CrossoverRe
   );
   const how = { rounds: quick ? 5 : 11, budgetMs: quick ? 500 : 4000 };
   const { environment, rows } = await runJobs(jobs, options, how);
-  return { environment, rows, summary: { breakEven: ofEach(rows) } };
+  return {
+    environment,
+    rows,
+    summary: { breakEven: ofEach(rows, "vsDirect"), breakEvenVsBest: ofEach(rows, "vsBest") },
+  };
 }
 
-const pointsOf = (rows: readonly Row[]): Point[] => rows.map((r) => [r.sparsity, r.vsDirect.median]);
+type Ratio = "vsDirect" | "vsBest";
+
+const pointsOf = (rows: readonly Row[], ratio: Ratio = "vsDirect"): Point[] =>
+  rows.map((r) => [r.sparsity, r[ratio].median]);
 
 /** By what was measured the format draws level there; ahead or behind everywhere, half of the way that is left. */
 export function nextSparsity(rows: readonly Row[]): number {
@@ -88,36 +102,45 @@ function groupsOf(rows: readonly KernelRow[]): Group[] {
   });
 }
 
-const ofEach = (rows: readonly KernelRow[]): CrossoverResult["summary"]["breakEven"] =>
+const ofEach = (rows: readonly KernelRow[], ratio: Ratio): WinsFrom[] =>
   groupsOf(rows).map(({ shape, batch, format, rows: own }) => ({
     shape,
     batch,
     format,
-    sparsity: breakEven(pointsOf(own)),
+    sparsity: breakEven(pointsOf(own, ratio)),
+    from: winsFrom(pointsOf(own, ratio)),
   }));
 
-/** Per shape, batch and format: the ratios to direct dense, and the sparsity from which it wins. */
+/** Per shape, batch and format: the ratios to direct dense, and the sparsity from which it wins, over direct dense and over any. */
 export const crossoverTable = ({ rows }: SuiteResult): readonly (readonly string[])[] => [
-  ["shape", "batch", "format", "wins from", "times direct dense"],
+  ["shape", "batch", "format", "wins from", "over any dense", "times direct dense"],
   ...groupsOf(rows).map(({ shape, batch, format, rows: own }) => [
     shape,
     String(batch),
     format,
     winsFrom(pointsOf(own)),
+    winsFrom(pointsOf(own, "vsBest")),
     own.map((r) => `${(100 * r.sparsity).toFixed(0)} %: ${r.vsDirect.median.toFixed(2)}`).join("   "),
   ]),
 ];
 
-/** Shapes down, formats across: the sparsity from which each wins, batch by batch. */
-export function winsFromTable({ rows }: SuiteResult): readonly (readonly string[])[] {
-  const groups = groupsOf(rows);
+/**
+ * Shapes down, formats across: the sparsity from which each wins, batch by batch. Over the fastest dense kernel of all only the shapes
+ * that have one besides direct ones.
+ */
+export function winsFromTable(
+  { rows }: SuiteResult,
+  ratio: Ratio = "vsDirect",
+): readonly (readonly string[])[] {
+  const others = new Set(rows.filter((r) => r.kind === "winograd").map((r) => r.shape));
+  const groups = groupsOf(rows).filter(({ shape }) => ratio === "vsDirect" || others.has(shape));
   const batches = [...new Set(groups.map((g) => g.batch))];
   const shapes = [...new Set(groups.map((g) => g.shape))];
   const kinds = formats.filter((f) => groups.some((g) => g.format === f));
   const cell = (shape: string, format: string): string =>
     batches
       .map((batch) => groups.find((g) => g.shape === shape && g.batch === batch && g.format === format))
-      .map((group) => (group ? winsFrom(pointsOf(group.rows)) : "-"))
+      .map((group) => (group ? winsFrom(pointsOf(group.rows, ratio)) : "-"))
       .join(", ");
   return [
     [`batch ${batches.join(", ")}`, ...kinds],

@@ -4,6 +4,7 @@ import { geometricMean, type Spread } from "../../src/plan/stats.ts";
 import { type Environment, environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { textTable } from "../../src/report/table.ts";
+import { watchLoad } from "../load.ts";
 import { contest, denseSide, type Entrant, type Row } from "./contest.ts";
 import { described } from "./kernels.ts";
 import { type RealPattern, randomPattern, readPatterns, weightOf } from "./patterns.ts";
@@ -74,6 +75,7 @@ const clusteredKinds = ["rows4x1", "rows8x1", "rows16x1"] as const;
 export async function runDlmc(options: DlmcOptions): Promise<DlmcResult> {
   const patterns = readPatterns(options.folder).filter((p) => p.layer.includes(options.only ?? ""));
   const gpu = await openGpuInNode({ adapter: options.adapter });
+  const otherCpus = watchLoad();
   try {
     const { fmaGflops } = await measureRooflines(gpu);
     const rows: DlmcRow[] = [];
@@ -105,7 +107,7 @@ export async function runDlmc(options: DlmcOptions): Promise<DlmcResult> {
     }
     const { batch } = options;
     return {
-      environment: environment(gpu.adapter, nodeHost()),
+      environment: { ...environment(gpu.adapter, nodeHost()), otherCpus: otherCpus() },
       batch,
       rows,
       skipped,

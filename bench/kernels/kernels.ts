@@ -4,10 +4,11 @@ import { weightFor } from "../../src/plan/contenders.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
 import { adapterKind } from "../../src/run/adapter-kind.ts";
+import { watchLoad } from "../load.ts";
 import { type ContestOptions, contest, denseSide, type Entrant, randomEntrant } from "./contest.ts";
 import { halvedFilters } from "./halved-filters.ts";
 import {
-  floorPattern,
+  floorPatterns,
   type KernelRow,
   type KernelsResult,
   type LayerRooflines,
@@ -66,6 +67,7 @@ export async function runKernels(options: KernelsOptions): Promise<KernelsResult
     only,
   );
   const gpu = await openGpuInNode({ adapter: options.adapter });
+  const otherCpus = watchLoad();
   try {
     const roofs = [await measureRooflines(gpu)];
     const layers: LayerRooflines[] = [];
@@ -84,7 +86,13 @@ export async function runKernels(options: KernelsOptions): Promise<KernelsResult
       const random = ([format, sparsity]: Cases[number]): Entrant =>
         randomEntrant(whole, format, sparsity, options.seed);
       const entrants = [...denseSide(whole), ...list.map(random)];
-      if (!quick) entrants.push(...floors.map((floor) => ({ ...random(floor), pattern: floorPattern })));
+      if (!quick) {
+        for (const entrant of floors.map(random))
+          entrants.push(
+            { ...entrant, pattern: floorPatterns.memory, texels: false },
+            { ...entrant, pattern: floorPatterns.texels, texels: true },
+          );
+      }
       const results = await contest(gpu, place, entrants, how);
       roofs.push(await measureRooflines(gpu));
       const around = greatestRooflines(roofs.slice(-2));
@@ -100,7 +108,7 @@ export async function runKernels(options: KernelsOptions): Promise<KernelsResult
       for (const r of await contest(gpu, place, denseSide(weightFor(place)), how))
         rows.push(described(r, hardwareShape, 1, rooflines.fmaGflops));
     }
-    const here = environment(gpu.adapter, nodeHost());
+    const here = { ...environment(gpu.adapter, nodeHost()), otherCpus: otherCpus() };
     return { environment: here, rooflines, layers, rows, summary: summarise(rows) };
   } finally {
     gpu.dispose();

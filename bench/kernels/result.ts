@@ -23,14 +23,16 @@ export interface LayerRooflines {
   readonly rooflines: Rooflines;
 }
 
-/** `pattern` of rows with hardly a weight left, which are in no mean. */
-export const floorPattern = "floor";
+/** `pattern` of rows with hardly a weight left, which are in no mean: x in memory, and out of a texture, its copy included. */
+export const floorPatterns = { memory: "floor", texels: "floor, x in a texture" } as const;
 
 /** Geometric means over the shapes, by sparsity. */
 export type BySparsity = Readonly<Record<string, number>>;
 export interface ByBatch {
   readonly batch1: BySparsity;
   readonly batch8: BySparsity;
+  /** Other batches that were measured, as in `batch32`. */
+  readonly [batch: `batch${number}`]: BySparsity;
 }
 
 export interface KernelsResult {
@@ -68,9 +70,11 @@ const breakEvenKinds = { csr: ["csr"], element: unstructured, block8x1: ["block8
 >;
 
 export function summarise(rows: readonly KernelRow[]): KernelsResult["summary"] {
+  const others = [...new Set(rows.map((r) => r.batch))].filter((batch) => batch !== 1 && batch !== 8);
   const means = (kinds: Kinds, ratio: Ratio): ByBatch => ({
     batch1: bySparsity(rows, kinds, ratio, 1),
     batch8: bySparsity(rows, kinds, ratio, 8),
+    ...Object.fromEntries(others.map((batch) => [`batch${batch}`, bySparsity(rows, kinds, ratio, batch)])),
   });
   return {
     csr: means(["csr"], "vsDirect"),
@@ -156,6 +160,9 @@ export function kernelsTable(rows: readonly KernelRow[]): string {
   );
 }
 
+const batchesOf = (rows: readonly KernelRow[]): number[] =>
+  [...new Set(rows.map((r) => r.batch))].sort((a, b) => a - b);
+
 export function summaryTable({ summary, rows: measured }: KernelsResult): string {
   const rows = (
     [
@@ -170,10 +177,10 @@ export function summaryTable({ summary, rows: measured }: KernelsResult): string
       "filters",
     ] as const
   ).flatMap((key) =>
-    (["batch1", "batch8"] as const).map((batch) => [
+    batchesOf(measured).map((batch) => [
       `${key.replace("VsBest", "")} against ${key.endsWith("VsBest") || key === "filters" ? "the fastest dense" : "the fastest direct dense"}`,
-      batch === "batch1" ? "1" : "8",
-      Object.entries(summary[key][batch])
+      String(batch),
+      Object.entries(summary[key][`batch${batch}`] ?? {})
         .map(([s, v]) => `${(100 * Number(s)).toFixed(0)} %: ${v.toFixed(2)}`)
         .join("   "),
     ]),

@@ -3,6 +3,7 @@ import type { WeightMatrix } from "../../src/kernels/columns/pack.ts";
 import { weightFor } from "../../src/plan/contenders.ts";
 import { environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
+import { watchLoad } from "../load.ts";
 import { type ContestOptions, contest, type Entrant, type Row } from "./contest.ts";
 import { described, type KernelsOptions } from "./kernels.ts";
 import type { KernelRow } from "./result.ts";
@@ -35,6 +36,7 @@ export async function runJobs(
 ): Promise<SuiteResult> {
   const wanted = named(jobs, only);
   const gpu = await openGpuInNode({ adapter });
+  const otherCpus = watchLoad();
   try {
     const { fmaGflops } = await measureRooflines(gpu);
     const rows: KernelRow[] = [];
@@ -49,7 +51,7 @@ export async function runJobs(
       }
       for (const r of results) rows.push(described(r, shape, batch, fmaGflops));
     }
-    return { environment: environment(gpu.adapter, nodeHost()), rows };
+    return { environment: { ...environment(gpu.adapter, nodeHost()), otherCpus: otherCpus() }, rows };
   } finally {
     gpu.dispose();
   }

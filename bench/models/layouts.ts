@@ -9,6 +9,7 @@ import { nodeHost } from "../../src/report/host.ts";
 import { compile } from "../../src/run/compile.ts";
 import type { Session } from "../../src/run/session.ts";
 import { checkBatch, timeInTurn } from "../../src/run/timing.ts";
+import { watchLoad } from "../load.ts";
 import { label, type ModelRow, seededImages } from "./models.ts";
 
 export interface LayoutCase {
@@ -46,6 +47,7 @@ export interface LayoutsOptions {
 /** Every net, dense and with a tenth of its weights, in both layouts, each planned by measurement, checked and timed in turn. */
 export async function runLayouts(options: LayoutsOptions): Promise<LayoutsResult> {
   const gpu = await openGpuWithTuning({ adapter: options.adapter });
+  const otherCpus = watchLoad();
   try {
     const jobs = layoutCases
       .slice(0, options.quick ? 1 : undefined)
@@ -59,7 +61,7 @@ export async function runLayouts(options: LayoutsOptions): Promise<LayoutsResult
       options.onProgress?.(`${job.arch} ${job.granularity}, batch ${job.batch}`, i, jobs.length);
       rows.push(await measure(gpu, job, options));
     }
-    return { environment: environment(gpu.adapter, nodeHost()), rows };
+    return { environment: { ...environment(gpu.adapter, nodeHost()), otherCpus: otherCpus() }, rows };
   } finally {
     gpu.dispose();
   }

@@ -15,6 +15,7 @@ import { checkBatch } from "../../src/run/timing.ts";
 import { type HostTensor, tensor } from "../../src/tensor/host-tensor.ts";
 import { seeded } from "../../src/tensor/random.ts";
 import { sizeOf } from "../../src/tensor/shape.ts";
+import { watchLoad } from "../load.ts";
 
 export interface ModelCase {
   readonly arch: string;
@@ -75,6 +76,11 @@ export interface ModelRow {
   readonly maxError: number;
   /** Milliseconds of JavaScript to start one run. */
   readonly cpuMs: number;
+  /** Format and kernel of every layer. */
+  readonly layers?: Readonly<Record<string, string>>;
+  /** When the row was measured (ISO), and how many processors others kept busy then: a file's rows may be of several runs. */
+  readonly date?: string;
+  readonly otherCpus?: number;
 }
 
 export interface ModelsResult {
@@ -106,7 +112,9 @@ export async function runModels(options: ModelsOptions): Promise<ModelsResult> {
       options.before &&
       options.before.precision === precision &&
       sameMachine(options.before.environment, here);
-    let result = resultOf(here, precision, kept ? options.before.rows : []);
+    const { date } = options.before?.environment ?? here;
+    const before = kept ? options.before.rows.map((row) => ({ date, ...row })) : [];
+    let result = resultOf(here, precision, before);
     for (const c of cases) {
       const rows = await measureNet(gpu, c, options);
       result = resultOf(here, precision, [...result.rows.filter((r) => r.model !== c.arch), ...rows]);
@@ -165,11 +173,13 @@ async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promi
       const maxError = await checkBatch(session, exact, images, 1);
       sessions.push({ entrant, session, maxError, cpuMs: await startingMs(session, images) });
     }
+    const otherCpus = watchLoad();
     const times = await timeInTurn(
       sessions.map((s) => s.session),
       options,
       c.arch,
     );
+    const when = { date: new Date().toISOString(), otherCpus: otherCpus() };
     return sessions.map(({ entrant, session, maxError, cpuMs }, i): ModelRow => {
       const { nonzeros, macs } = inspectGraph(entrant.graph);
       return {
@@ -185,6 +195,8 @@ async function measureNet(gpu: Gpu, c: ModelCase, options: ModelsOptions): Promi
         formats: countFormats(session.plan),
         maxError,
         cpuMs,
+        layers: Object.fromEntries(session.plan.layers.map((l) => [l.layer, `${l.format} ${l.kernel}`])),
+        ...when,
       };
     });
   } finally {

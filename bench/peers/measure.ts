@@ -1,10 +1,10 @@
 import { SecateurError } from "../../src/errors.ts";
 import { spread } from "../../src/plan/stats.ts";
+import { type LoadMark, loadMeter, markLoad } from "../load.ts";
 import { type Case, caseName, flops, type Operands } from "./cases.ts";
 import type { Client } from "./client.ts";
 import type { EngineName } from "./engine.ts";
 import { peerNames } from "./install.ts";
-import { type LoadMark, loadMeter, markLoad } from "./load.ts";
 import type { Sample } from "./protocol.ts";
 import { type Expected, judge } from "./reference.ts";
 import { type PeersResult, type PeersRow, type Samples, timesOurs } from "./result.ts";

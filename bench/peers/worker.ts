@@ -1,6 +1,7 @@
 // One engine in a process of its own: `fork(worker.ts, [engine, adapter])`. Messages as in protocol.ts, one at a time.
+
+import { ownCpuMs } from "../load.ts";
 import type { AdapterKind, Engine, EngineName, Prepared } from "./engine.ts";
-import { ownCpuMs } from "./load.ts";
 import type { PreparedReply, Reply, Request, Sample } from "./protocol.ts";
 
 const engines: Readonly<Record<EngineName, (adapter: AdapterKind) => Promise<Engine>>> = {

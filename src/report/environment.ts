@@ -23,6 +23,8 @@ export interface Environment extends Host {
   readonly secateur: string;
   /** ISO date and time. */
   readonly date: string;
+  /** Processors that other processes kept busy while it was made, on average, where that was watched. */
+  readonly otherCpus?: number;
 }
 
 interface Globals {
@@ -58,5 +60,6 @@ export function environmentLine(e: Environment): string {
   const kind = e.software ? "a software adapter: ratios count, its milliseconds do not" : "hardware";
   const threads = e.cores ? ` (${e.cores} ${e.cores === 1 ? "thread" : "threads"})` : "";
   const cpu = e.cpu ? `; ${e.cpu}${threads}` : "";
-  return `${e.adapter} (${kind})${cpu}; ${e.runtime}, ${e.platform}; secateur ${e.secateur}; ${e.date.slice(0, 10)}`;
+  const load = e.otherCpus === undefined ? "" : `; others kept ${e.otherCpus.toFixed(2)} processors busy`;
+  return `${e.adapter} (${kind})${cpu}; ${e.runtime}, ${e.platform}; secateur ${e.secateur}; ${e.date.slice(0, 10)}${load}`;
 }

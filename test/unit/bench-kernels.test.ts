@@ -1,11 +1,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { differences } from "../../bench/diff.ts";
+import { differences, missing } from "../../bench/diff.ts";
 import { boundsOf, boundsTable } from "../../bench/kernels/bounds.ts";
 import { breakEven, winsFrom } from "../../bench/kernels/break-even.ts";
 import { nextSparsity, winsFromTable } from "../../bench/kernels/crossover.ts";
 import { parsePattern, randomPattern, weightOf } from "../../bench/kernels/patterns.ts";
-import { floorPattern, impossible, type KernelRow, summarise } from "../../bench/kernels/result.ts";
+import { floorPatterns, impossible, type KernelRow, summarise } from "../../bench/kernels/result.ts";
 import { placeOf } from "../../bench/kernels/shapes.ts";
 import { InputError } from "../../src/errors.ts";
 import { clusterRows } from "../../src/kernels/columns/cluster.ts";
@@ -59,7 +59,8 @@ test("a bound is dense over what is left at 99.9 % and the loads at their loop's
     usefulGflops,
   });
   const rows = (["csr", "block8x1"] as const).flatMap((kind) => [
-    { ...timed(row(kind, 32, 0.999, 5), 1, 0.1), pattern: floorPattern },
+    { ...timed(row(kind, 32, 0.999, 5), 1, 0.1), pattern: floorPatterns.memory },
+    { ...timed(row(kind, 32, 0.999, 5), 2, 0.1), pattern: floorPatterns.texels },
     timed(row(kind, 32, 0.9, 4), 2.5, 8),
   ]);
   const reuse = { "1": 10, "8": 20, "16": 40 };
@@ -70,9 +71,18 @@ test("a bound is dense over what is left at 99.9 % and the loads at their loop's
   };
   const [csr] = boundsOf(result, "csr", 1, 0.9);
   // 8 GFLOP/s for 2.5 ms at 10 are 2 ms of loads; dense runs at half of the rate of its loop.
-  assert.equal([csr!.loads, csr!.atMost, csr!.likeDense], [2, 10 / 3, 2]);
+  assert.equal([csr!.floor, csr!.loads, csr!.atMost, csr!.likeDense], [1, 2, 10 / 3, 2]);
+  // Out of a texture loads take half as long, but the copy costs more than that.
   const [block] = boundsOf(result, "block8x1", 8, 0.9);
-  assert.equal([block!.loads, block!.reached], [0.5, 4]);
+  assert.equal([block!.floor, block!.loads, block!.reached], [1, 1, 4]);
+  const far = { ...rooflines, texelGflops: { ...reuse, "8": 4000 } };
+  const [quick] = boundsOf(
+    { ...result, layers: [{ shape: "s", batch: 32, rooflines: far }] },
+    "block8x1",
+    8,
+    0.9,
+  );
+  assert.equal([quick!.floor, quick!.loads], [1, 1], "a floor and loads are of one path");
   assert.match(
     boundsTable(result),
     /90 %, batch 32 .*\n.*\n\| s \| 10\.00 \| 1\.00 \| 2\.00 \| 4\.00 of 3\.33 \|/,
@@ -222,6 +232,30 @@ test("two result files: slower only beyond the allowance and both spreads", () =
       ),
     (e: unknown) => e instanceof InputError,
   );
+});
+
+test("what became slower is found on the dense side and beside peers too", () => {
+  const environment = { key: "a", adapter: "a", software: true };
+  const file = (...rows: Record<string, unknown>[]) => ({ environment, rows });
+  const spread = (median: number) => ({ median, p10: 0.99 * median, p90: 1.01 * median, samples: 9 });
+  // Twice as slow on an equally fast machine: half of the roofline; on one of half the speed: as much of it as before.
+  const direct = (ms: number, roofline: number) => ({ ...row("direct", 8, 0, 1), ms: spread(ms), roofline });
+  const [slow] = differences(file(direct(10, 0.6)), file(direct(20, 0.3)), 0.1);
+  assert.equal([slow!.what, slow!.change, slow!.worse], ["roofline", 0.5, true]);
+  assert.is(differences(file(direct(10, 0.6)), file(direct(20, 0.6)), 0.1)[0]!.worse, false);
+
+  const peer = (times: number) => ({
+    op: "matmul",
+    shape: "s",
+    contender: "tfjs",
+    ms: spread(1),
+    timesOurs: spread(times),
+  });
+  const [lost] = differences(file(peer(8)), file(peer(4)), 0.1);
+  assert.equal([lost!.change, lost!.worse], [0.5, true], "ours takes twice as long as before");
+  assert.is(differences(file(peer(8)), file(peer(11)), 0.1)[0]!.worse, false);
+
+  assert.equal(missing(file(direct(1, 1), peer(1)), file(peer(1))), ["conv, s, 8, direct, 0"]);
 });
 
 test.run();

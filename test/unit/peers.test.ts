@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { loadMeter } from "../../bench/load.ts";
 import {
   caseName,
   checkCases,
@@ -13,7 +14,6 @@ import {
   xShape,
   yShape,
 } from "../../bench/peers/cases.ts";
-import { loadMeter } from "../../bench/peers/load.ts";
 import { modelWork, residualNet } from "../../bench/peers/model.ts";
 import { cutLength, parallelGraph, parallelOf } from "../../bench/peers/parallel.ts";
 import { elementOf, expectedOf, judge, judgeStart } from "../../bench/peers/reference.ts";

@@ -37,3 +37,13 @@ export function loadMeter(): LoadMeter {
     otherCpus: () => (wall > 0 ? Math.max(0, others / wall) : 0),
   };
 }
+
+/** From now on; what it returns says how many processors others have kept busy since, on average. For engines of this very process. */
+export function watchLoad(): () => number {
+  const from = markLoad();
+  return () => {
+    const meter = loadMeter();
+    meter.add(from, markLoad(), 0);
+    return Number(meter.otherCpus().toFixed(2));
+  };
+}
