@@ -48,10 +48,11 @@ export async function chooseMeasured(
   budget?: Budget,
   onProgress?: (done: number, total: number, what: string) => void,
 ): Promise<MeasuredChoices> {
+  const began = performance.now();
   const fields = new Map([...places].map(([step, place]) => [step, fieldOf(place, kind)]));
   const groups = dearestFirst([...fields.values()]);
   const started = performance.now();
-  const deadline = budget && started + budget.left;
+  const deadline = budget && began + budget.left;
   const rest = budget ? budget.left * leastSlice : 0;
   const outcomes = new Map<string, Outcome>();
   /** Keys of races run now. */
@@ -67,7 +68,7 @@ export async function chooseMeasured(
       flushed = performance.now();
     }
   } finally {
-    if (budget) budget.left = Math.max(0, budget.left - (performance.now() - started));
+    if (budget) budget.left = Math.max(0, budget.left - (performance.now() - began));
     await tuning.flush();
   }
   const choices = new Map<Step, Choice>();
@@ -81,10 +82,11 @@ export async function chooseMeasured(
   return { choices, tally: { races, ...layers, seconds } };
 
   async function settle(field: Field): Promise<Outcome> {
-    const dense = await timed(field.denseKey, field, field.dense);
+    const dense = field.dense.length > 0 ? await timed(field.denseKey, field, field.dense) : [];
     const winner = dense && fastest(field.dense, dense);
-    const all =
-      winner && field.sparse.length > 0 ? await timed(field.key, field, [winner, ...field.sparse]) : dense;
+    const against = winner ? [winner] : [];
+    const raced = (winner || field.dense.length === 0) && field.sparse.length > 0;
+    const all = raced ? await timed(field.key, field, [...against, ...field.sparse]) : dense;
     return { first: field, fresh: run.has(field.denseKey) || run.has(field.key), dense, all };
   }
 
@@ -169,13 +171,33 @@ function choiceOf(field: Field, { first, fresh, dense, all }: Outcome, budget: B
     estimate: Number((ranked.cost / 1e6).toFixed(3)),
     ...times(timedOf(ranked, list)),
   });
-  if (!winner || !all) {
+  const best = fastest(sparse, sparse.length > 0 ? (all ?? []) : []);
+  if (!all || (!winner && !best)) {
     const cheapest = [...field.dense, ...sparse].sort((a, b) => a.cost - b.cost)[0]!;
     const chosen = winner && cheapest.variant.format === "dense" ? winner : cheapest;
     const candidates = [...field.dense.map((r) => candidate(r, dense)), ...sparse.map((r) => candidate(r))];
     return layerPlan(place, chosen, density, candidates, sayUnmeasured(field, chosen, winner, budget!));
   }
-  const best = fastest(sparse, sparse.length > 0 ? all : []);
+  const reached = candidatesReached(field, dense ?? [], all);
+  const like = first === field ? undefined : first.place.step.name;
+  if (!winner) {
+    const reason = sayMeasured({
+      field,
+      reached,
+      chosen: best!,
+      best,
+      ratio: undefined,
+      before: !fresh,
+      like,
+    });
+    return layerPlan(
+      place,
+      best!,
+      density,
+      sparse.map((r) => candidate(r, all)),
+      reason,
+    );
+  }
   const denseMs = timedOf(winner, all)?.ms ?? timedOf(winner, dense)!.ms!;
   const verdict = decide(denseMs, best && timedOf(best, all)!.ms!);
   const chosen = verdict.sparse ? best! : winner;
@@ -183,8 +205,6 @@ function choiceOf(field: Field, { first, fresh, dense, all }: Outcome, budget: B
     ...(sparse.length > 0 ? [winner, ...sparse].map((r) => candidate(r, all)) : []),
     ...field.dense.filter((r) => sparse.length === 0 || r !== winner).map((r) => candidate(r, dense)),
   ];
-  const reached = candidatesReached(field, dense, all);
-  const like = first === field ? undefined : first.place.step.name;
   return layerPlan(
     place,
     chosen,

@@ -1,4 +1,4 @@
-import { PlanError } from "../errors.ts";
+import { GpuError, PlanError } from "../errors.ts";
 import {
   blockRowsOf,
   type Format,
@@ -18,6 +18,7 @@ import {
   realise,
   storedDensity,
   takesWeight,
+  weightBytes,
 } from "../kernels/columns/realise.ts";
 import { findVariant, roundsX, subgroupOf, type Variant } from "../kernels/columns/variants.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
@@ -42,7 +43,26 @@ export const weightOf = (step: ColumnsStep): WeightMatrix | undefined =>
 export function ranked({ step, problem }: ColumnsPlace, format: Format, kind: AdapterKind): Ranked[] {
   const weight = columnsWeight(step.weight);
   const density = "values" in weight ? storedDensity(problem, format, weight) : 1;
-  return rank(problem, format, density, kind).filter((r) => takesWeight(problem, r.variant, weight));
+  const { largestBinding = Number.POSITIVE_INFINITY } = kind;
+  return rank(problem, format, density, kind).filter(
+    ({ variant }) =>
+      takesWeight(problem, variant, weight) &&
+      (!("values" in weight) || weightBytes(problem, variant, weight) <= largestBinding),
+  );
+}
+
+/** What a step runs as where nothing else was asked for or is cheaper. Throws E_GPU where no kernel holds the weight. */
+function cheapestDense(place: ColumnsPlace, kind: AdapterKind): Ranked {
+  return ranked(place, "dense", kind)[0] ?? tooLarge(place, kind);
+}
+
+export function tooLarge({ step, problem }: ColumnsPlace, kind: AdapterKind): never {
+  const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  throw new GpuError(
+    "E_GPU",
+    `layer "${step.name}": a weight of ${step.rows} x ${problem.k} takes ${mib(4 * step.rows * problem.k)}, but one binding of this adapter holds ` +
+      `at most ${mib(kind.largestBinding ?? 0)}. Prune the layer, so that a sparse format holds it, or use an adapter that holds more.`,
+  );
 }
 
 const columnsWeight = (w: StepWeight): ColumnsWeight => (w.kind === "constant" ? w.matrix : w);
@@ -59,9 +79,13 @@ export function densityOf(step: ColumnsStep): number {
 /** What N:M may store over what blocks of as many rows do, to be worth considering: with more it is no N:M mask. */
 const mostPadded = 1.1;
 
+/** Rows times rows times columns whose patterns are compared to cluster rows, at most: some seconds per size of block. */
+const mostCompared = 2 ** 35;
+
 /**
  * Formats worth considering for a layer: dense always; a sparse one only where it stores less than it skips; rows are only
- * clustered or sliced where consecutive ones do not share their zeros already; N:M only where the weights are so.
+ * clustered or sliced where consecutive ones do not share their zeros already, and clustered where that takes seconds, not minutes; N:M
+ * only where the weights are so.
  */
 export function formatsFor({ step, problem }: ColumnsPlace, density: number): Format[] {
   if (step.weight.kind === "variable" || step.weight.matrix.k === 0) return ["dense"];
@@ -77,6 +101,7 @@ export function formatsFor({ step, problem }: ColumnsPlace, density: number): Fo
   return formats.filter(
     (format) =>
       (unstructured || !(isClustered(format) || format === "ell")) &&
+      (matrix.rows ** 2 * matrix.k <= mostCompared || !isClustered(format)) &&
       held(format) &&
       (!isNm(format) || regular(format)),
   );
@@ -140,8 +165,8 @@ const asCandidate = (r: Ranked): Candidate => ({
 /** Cheapest by the cost model; nothing runs. */
 export function chooseEstimated(place: ColumnsPlace, kind: AdapterKind): Choice {
   const best = bestPerFormat(place, kind);
-  const density = densityOf(place.step);
-  return layerPlan(place, best[0]!, density, best.map(asCandidate), "cheapest by the cost model");
+  const [first = tooLarge(place, kind)] = best;
+  return layerPlan(place, first, densityOf(place.step), best.map(asCandidate), "cheapest by the cost model");
 }
 
 /** The best of each format of a family, cheapest first; none where it does not apply to the layer. */
@@ -157,13 +182,13 @@ function bestOfFamily(place: ColumnsPlace, forced: Forced, kind: AdapterKind): R
 /** What a layer costs by the cost model: the cheapest kernel of all, or of the family that was asked for. */
 export function costOf(place: ColumnsPlace, kind: AdapterKind, forced?: Forced): number {
   const [best] = forced ? bestOfFamily(place, forced, kind) : bestPerFormat(place, kind);
-  return (best ?? ranked(place, "dense", kind)[0]!).cost;
+  return (best ?? cheapestDense(place, kind)).cost;
 }
 
 /** One format family wherever it applies, dense where it does not: a variable weight is always dense, and few masks are N:M. */
 export function chooseForced(place: ColumnsPlace, forced: Forced, kind: AdapterKind): Choice {
   const best = bestOfFamily(place, forced, kind);
-  const chosen = best[0] ?? ranked(place, "dense", kind)[0]!;
+  const chosen = best[0] ?? cheapestDense(place, kind);
   const but = weightOf(place.step)
     ? "the weights keep no N of every M columns"
     : "a variable weight is dense";

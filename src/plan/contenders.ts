@@ -1,7 +1,7 @@
 import { type Format, isDense } from "../kernels/columns/formats.ts";
 import type { WeightMatrix } from "../kernels/columns/pack.ts";
 import { roundsX } from "../kernels/columns/variants.ts";
-import { densityOf, formatsFor, ranked, weightOf } from "./choose.ts";
+import { densityOf, formatsFor, ranked, tooLarge, weightOf } from "./choose.ts";
 import type { ColumnsPlace } from "./columns-place.ts";
 import type { AdapterKind, Ranked } from "./estimate.ts";
 import { raceKey } from "./tuning-key.ts";
@@ -19,7 +19,10 @@ export interface Field {
   readonly place: ColumnsPlace;
   /** Share of the weights that are not zero. */
   readonly density: number;
-  /** Cheapest first by the cost model, as is `sparse`: those of every other format, dense in half precision too. */
+  /**
+   * Cheapest first by the cost model, as is `sparse`: those of every other format, dense in half precision too. None where only a sparse
+   * format holds the weight.
+   */
   readonly dense: readonly Ranked[];
   readonly sparse: readonly Ranked[];
   /** Of the race of the dense variants among themselves. */
@@ -43,6 +46,7 @@ export function fieldOf(place: ColumnsPlace, kind: AdapterKind): Field {
     densities.set(format, list[0]!.density);
     if (isDense(format) || list[0]!.density <= mostStored) sparse.push(...tried(list, sparseTries));
   }
+  if (dense.length + sparse.length === 0) tooLarge(place, kind);
   return {
     place,
     density,

@@ -20,6 +20,8 @@ import { type Rates, ratesOf } from "./rates.ts";
 export interface AdapterKind {
   readonly software: boolean;
   readonly maxInvocations: number;
+  /** Bytes that one binding holds; more than any weight unless said. */
+  readonly largestBinding?: number;
   /** Lanes that every subgroup has; 0 where there are no subgroups. */
   readonly subgroup: number;
   /** Can kernels read textures of vec4s? Not unless this says so. */

@@ -38,6 +38,7 @@ export function sayMeasured({ field, reached, chosen, best, ratio, before, like 
   const n = reached === all ? `${all}` : `the ${reached} of ${all} that the budget reached`;
   const rank = `rank ${rankIn(field, chosen)} by the cost model`;
   const where = before ? "measured before: " : like === undefined ? "" : `as ${like}: `;
+  if (field.dense.length === 0) return `${where}fastest of ${n}, no dense kernel holds its weight, ${rank}`;
   if (chosen.variant.format !== "dense")
     return `${where}fastest of ${n}, ${ratio!.toFixed(2)}x faster than dense, ${rank}`;
   if (!best || ratio === undefined) {

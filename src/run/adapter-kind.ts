@@ -9,6 +9,7 @@ export function adapterKind({ adapter, device }: Gpu, precision?: Precision): Ad
   return {
     software: adapter.software,
     maxInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
+    largestBinding: device.limits.maxStorageBufferBindingSize,
     subgroup: min,
     texels: adapter.texels,
     rounds: precision === "f16",

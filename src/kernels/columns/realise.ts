@@ -147,6 +147,18 @@ function countStored(p: ColumnsProblem, w: WeightMatrix, format: Format): number
   return blockDensity(p, w, r, isClustered(format) ? rowClusters(p, w, r) : undefined);
 }
 
+/** Bytes of one stored value, its place included where it has one of its own. */
+const valueBytes = (format: Format): number =>
+  format === "csr" ? 8 : format === "csr-u16" ? 6 : isHalf(format) && !isCsr(format) ? 2 : 4;
+
+/** About how many bytes a variant's packed weight takes in one buffer; 0 where it lies in a texture. */
+export function weightBytes(p: ColumnsProblem, variant: Variant, w: WeightMatrix): number {
+  const { format, loop, texels, winograd } = variant;
+  if (texels && (inPanels(variant) || loop === "csr" || loop === "slices")) return 0;
+  const matrices = winograd ? (winograd + 2) ** 2 / 9 : 1;
+  return w.values.length * matrices * storedDensity(p, format, w) * valueBytes(format);
+}
+
 const isVariable = (w: ColumnsWeight): w is VariableWeight => "place" in w;
 
 /**
