@@ -32,6 +32,8 @@ interface Options {
   readonly sparsity?: readonly number[];
   readonly granularity?: readonly Granularity[];
   readonly plans?: boolean;
+  readonly batch?: number;
+  readonly tuningCache: boolean;
   readonly json?: string;
   readonly precision?: ModelsOptions["precision"];
   readonly seed: number;
@@ -58,7 +60,13 @@ function collectSparsity(text: string, before: readonly number[] = []): readonly
   return [...before, value];
 }
 
+const noTuningCache = [
+  "--no-tuning-cache",
+  "neither use nor keep what was measured on this adapter before",
+] as const;
+
 const help = `
+Images at a time: ${modelCases.map((c) => `${c.batch} for ${c.arch}`).join(", ")}.
 Without --full: ${names.slice(0, 3).join(", ")} at 90 %. --full: also ${names.slice(3).join(", ")}, at 50, 70, 80, 90 and 95 %.
 --json FILE is written after every net; rows that it holds of other nets stay, if they are of this machine, version and precision.
 Every layer is pruned to the same share, by magnitude, with seeded weights: time is measured here, accuracy by \`secateur compare\`.`;
@@ -82,8 +90,10 @@ export const modelsCommand = (): Command =>
       "--plans",
       "every pruned net also as estimated, dense, csr and block: does the measured plan ever lose?",
     )
+    .option("--batch <n>", "images at a time in place of each net's own number", wholeNumber("--batch", 1))
     .option("--json <file>", "also write the result as JSON")
     .option("--seed <n>", "seed of weights and images", wholeNumber("--seed"), 1)
+    .option(...noTuningCache)
     .addHelpText("after", help)
     .allowExcessArguments(false)
     .action(async (options: Options) => {
@@ -98,6 +108,8 @@ export const modelsCommand = (): Command =>
           ...(options.plans && { otherPlans }),
           seed: options.seed,
           adapter: options.adapter,
+          tuningCache: options.tuningCache,
+          ...(options.batch && { batch: options.batch }),
           quick: options.quick ?? false,
           precision: options.precision,
           before: readBefore(options.json),
@@ -120,6 +132,7 @@ export const layoutsCommand = (): Command =>
     .option("--quick", "one net, one batch and few rounds: a check that all works, not a measurement")
     .option("--json <file>", "also write the result as JSON")
     .option("--seed <n>", "seed of weights and images", wholeNumber("--seed"), 1)
+    .option(...noTuningCache)
     .allowExcessArguments(false)
     .action(async (options: Options) => {
       const progress = startProgress(options);
@@ -128,6 +141,7 @@ export const layoutsCommand = (): Command =>
           quick: options.quick ?? false,
           seed: options.seed,
           adapter: options.adapter,
+          tuningCache: options.tuningCache,
           onProgress: progress.update,
         });
         progress.stop();

@@ -2,7 +2,6 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import { buildNet } from "../../src/nets/build-net.ts";
 import { type ActivationLayout, activationLayouts } from "../../src/plan/layouts.ts";
 import { type Spread, spread } from "../../src/plan/stats.ts";
-import { openGpuWithTuning } from "../../src/plan/tuning-folder.ts";
 import { prune } from "../../src/prune/prune.ts";
 import { type Environment, environment } from "../../src/report/environment.ts";
 import { nodeHost } from "../../src/report/host.ts";
@@ -10,7 +9,7 @@ import { compile } from "../../src/run/compile.ts";
 import type { Session } from "../../src/run/session.ts";
 import { checkBatch, timeInTurn } from "../../src/run/timing.ts";
 import { watchLoad } from "../load.ts";
-import { label, type ModelRow, seededImages } from "./models.ts";
+import { label, type ModelRow, openMeasuring, seededImages } from "./models.ts";
 
 export interface LayoutCase {
   readonly arch: string;
@@ -41,12 +40,14 @@ export interface LayoutsOptions {
   readonly quick: boolean;
   readonly seed: number;
   readonly adapter: "any" | "hardware" | "software";
+  /** False: neither use nor keep what was measured before. */
+  readonly tuningCache?: boolean;
   readonly onProgress?: (message: string, done?: number, total?: number) => void;
 }
 
 /** Every net, dense and with a tenth of its weights, in both layouts, each planned by measurement, checked and timed in turn. */
 export async function runLayouts(options: LayoutsOptions): Promise<LayoutsResult> {
-  const gpu = await openGpuWithTuning({ adapter: options.adapter });
+  const gpu = await openMeasuring(options);
   const otherCpus = watchLoad();
   try {
     const jobs = layoutCases

@@ -1,3 +1,4 @@
+import { openGpuInNode } from "../../src/gpu/dawn.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { inspectGraph } from "../../src/graph/statistics.ts";
@@ -47,6 +48,10 @@ export interface ModelsOptions {
   readonly otherPlans?: readonly OtherPlan[];
   readonly seed: number;
   readonly adapter: "any" | "hardware" | "software";
+  /** False: neither use nor keep what was measured before. */
+  readonly tuningCache?: boolean;
+  /** Images at a time, in place of each net's own number. */
+  readonly batch?: number;
   readonly quick: boolean;
   /** Of the weights and activations of every net; the dense one's too. */
   readonly precision?: Precision;
@@ -103,7 +108,7 @@ const leastRounds = 7;
  * timed in turn with its dense self. Seeded weights: what is measured here is time; accuracy is `compare`'s business.
  */
 export async function runModels(options: ModelsOptions): Promise<ModelsResult> {
-  const gpu = await openGpuWithTuning({ adapter: options.adapter });
+  const gpu = await openMeasuring(options);
   try {
     const cases = modelCases.filter((c) => options.models.includes(c.arch));
     const here = environment(gpu.adapter, nodeHost());
@@ -116,7 +121,7 @@ export async function runModels(options: ModelsOptions): Promise<ModelsResult> {
     const before = kept ? options.before.rows.map((row) => ({ date, ...row })) : [];
     let result = resultOf(here, precision, before);
     for (const c of cases) {
-      const rows = await measureNet(gpu, c, options);
+      const rows = await measureNet(gpu, { ...c, batch: options.batch ?? c.batch }, options);
       result = resultOf(here, precision, [...result.rows.filter((r) => r.model !== c.arch), ...rows]);
       options.onNet?.(result);
     }
@@ -125,6 +130,10 @@ export async function runModels(options: ModelsOptions): Promise<ModelsResult> {
     gpu.dispose();
   }
 }
+
+/** A GPU to plan and measure nets on, with what was measured on it before unless that is not wanted. */
+export const openMeasuring = ({ adapter, tuningCache }: Pick<ModelsOptions, "adapter" | "tuningCache">) =>
+  tuningCache === false ? openGpuInNode({ adapter }) : openGpuWithTuning({ adapter });
 
 const orderOf = ({ model }: ModelRow): number => modelCases.findIndex((c) => c.arch === model);
 
