@@ -4,11 +4,12 @@ import { startProgress } from "../../src/cli/progress.ts";
 import { SecateurError, UsageError } from "../../src/errors.ts";
 import { environmentLine } from "../../src/report/environment.ts";
 import { textTable } from "../../src/report/table.ts";
+import { impossible } from "./contest.ts";
 import { crossoverTable, runCrossover } from "./crossover.ts";
 import { runF16 } from "./f16.ts";
 import { type KernelsOptions, runKernels } from "./kernels.ts";
 import { maskRows, runNm } from "./nm.ts";
-import { impossible, type KernelsResult, kernelsTable, summaryTable } from "./result.ts";
+import { type KernelsResult, kernelsTable, summaryTable } from "./result.ts";
 import type { ShapeSet } from "./shapes.ts";
 
 interface Options {

@@ -97,7 +97,8 @@ const sparseTries = 4;
 
 /**
  * For one layer: every entrant's likeliest kernels race briefly, each checked first; then the winners run in turn. The direct
- * side is also sparse kernels on the whole weight (`sparseOnWhole`): one that beats the dense kernels there would be a dense kernel.
+ * side is also sparse kernels on the whole weight (`sparseOnWhole`): one that beats the dense kernels there would be a dense kernel. Where blocks
+ * still are faster than their zeros explain, their own kernels join it and the race is run again.
  */
 export async function contest(
   gpu: Gpu,
@@ -114,18 +115,66 @@ export async function contest(
   );
   const timed = await race(gpu, place, heats.flat(), heat(4 * options.budgetMs));
   refuseWrong(place, timed);
-  const running = entrants.flatMap((entrant, i) => {
+  const running = entrants.flatMap((entrant, i): Running[] => {
     const own = fastestFirst(timed.filter((r) => heats[i]!.includes(r.contender)));
     return own
       .slice(0, entrant.sparsity === 0 ? denseFinalists : 1)
       .map(({ contender }) => ({ entrant, contender }));
   });
-  const results = await race(
-    gpu,
-    place,
-    running.map((r) => r.contender),
-    { ...options, leastRounds, drop: Number.POSITIVE_INFINITY, sampleMs },
+  for (let turn = 1; ; turn++) {
+    const results = await race(
+      gpu,
+      place,
+      running.map((r) => r.contender),
+      { ...options, leastRounds, drop: Number.POSITIVE_INFINITY, sampleMs },
+    );
+    const rows = rowsOf(entrants, running, results);
+    const beyond = impossible(rows);
+    if (beyond.length === 0 || turn === mostTurns) return rows;
+    running.push(...onWhole(entrants, running, beyond));
+  }
+}
+
+interface Running {
+  readonly entrant: Entrant;
+  readonly contender: Contender;
+}
+
+/** Races that a layer gets until no row is impossible. */
+const mostTurns = 3;
+
+/** Rows of blocks that are faster than leaving their zeros out can make them: the dense side is weak there. */
+export const impossible = <T extends Row>(rows: readonly T[]): T[] =>
+  rows.filter((r) => r.kind.startsWith("block") && !r.rounds && r.vsDirect.median > 1 / (1 - r.sparsity));
+
+/** The kernels of rows that beat the dense side by more than their zeros explain, as dense ones: on the whole weight. */
+function onWhole(
+  entrants: readonly Entrant[],
+  running: readonly Running[],
+  rows: readonly Row[],
+): readonly Running[] {
+  const direct = entrants.find(({ kind }) => kind === "direct");
+  if (!direct) return [];
+  const own = running.filter(({ entrant }) => entrant === direct);
+  const kernels = new Map(
+    running
+      .filter(({ entrant: e }) => rows.some((r) => r.kind === e.kind && r.sparsity === e.sparsity))
+      .map(({ contender }) => [contender.ranked.variant, contender.ranked] as const),
   );
+  return [...kernels.values()]
+    .filter(({ variant }) => !own.some(({ contender }) => contender.ranked.variant === variant))
+    .map((ranked) => ({
+      entrant: direct,
+      contender: { ranked: { ...ranked, density: 1 }, weight: { ...direct.weight } },
+    }));
+}
+
+/** A row per entrant that was timed: its fastest contender beside the fastest of the dense side, round by round. */
+function rowsOf(
+  entrants: readonly Entrant[],
+  running: readonly Running[],
+  results: readonly RaceResult[],
+): Row[] {
   const times = (wanted: (kind: Entrant["kind"]) => boolean): readonly number[][] =>
     results
       .filter((_, i) => wanted(running[i]!.entrant.kind) && !running[i]!.entrant.rounds)

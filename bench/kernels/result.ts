@@ -121,10 +121,6 @@ export const breakEvens = (rows: readonly KernelRow[]): string =>
     .map(([name, kinds]) => `${name} ${winsFrom(pointsOf(rows, kinds))}`)
     .join(", ");
 
-/** Rows of blocks that are faster than leaving their zeros out can make them: the dense side is weak there. */
-export const impossible = (rows: readonly KernelRow[]): KernelRow[] =>
-  rows.filter((r) => r.kind.startsWith("block") && !r.rounds && r.vsDirect.median > 1 / (1 - r.sparsity));
-
 const ratio = (r: { median: number; p10: number; p90: number }): string =>
   `${r.median.toFixed(2)} (${r.p10.toFixed(2)}-${r.p90.toFixed(2)})`;
 
