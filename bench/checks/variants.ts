@@ -1,5 +1,5 @@
 // Every variant of a columns kernel, sizes of workgroups and numbers of columns included, against double precision: on odd problems
-// and on a layer of a real net. npm test runs one of each kernel, format and number of rows; this takes the better part of an hour on a
+// and on a layer of a real net. npm test runs one of each kernel, format and number of rows; this takes a quarter of an hour on a
 // software adapter, so it is no part of it. Alone: node --import tsx bench/checks/variants.ts [every nth, from 1] [first, from 0]
 
 import { openGpuInNode } from "../../src/gpu/dawn.ts";
