@@ -49,7 +49,7 @@ const moreShapes: readonly Shape[] = [
   one(1024, 1024, 7),
 ];
 
-/** The layers of ResNet-56 for CIFAR that repeat: all but three of its 56 (He et al. 2015, section 4.2). */
+/** The layers of ResNet-56 for CIFAR that repeat: all but four of its 56 (He et al. 2015, section 4.2). */
 const resnet56Shapes: readonly Shape[] = [three(16, 32), three(32, 16), three(64, 8)];
 
 /** "quick": one, to see that all works; "full": those of `moreShapes` too. */
